@@ -1,0 +1,122 @@
+"""Exporters: what becomes of a build's result. Part of the surface in `ocibuild_core.plugin`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Sequence
+
+    from ocibuild_core.options import Option, OptionValues
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOutput:
+    """One output that BuildKit itself makes (`buildctl build --output`).
+
+    Two exporters that plan equal outputs share one.
+
+    Args:
+        type: BuildKit's exporter: `docker`, `oci`, `image`, `tar`, `local`.
+        attributes: its attributes, unescaped, without `dest`.
+        has_file: BuildKit writes a file; False for `image` (a push).
+    """
+
+    type: str
+    attributes: Mapping[str, str] = field(default=_NOTHING)
+    has_file: bool = True
+
+    def __hash__(self) -> int:
+        return hash((self.type, tuple(sorted(self.attributes.items())), self.has_file))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What an exporter is to do for one target.
+
+    Args:
+        options: the values of its own options.
+        directory: the target's output directory (`image/`); absolute. It may not exist yet.
+        staging: an empty private directory on the same file system, removed when the run ends; write here.
+        target: the stage that is built, None for the last one.
+        platforms: the platforms that were asked for; empty means the engine's own.
+        output_oci: an OCI layout was asked for.
+        log: for talk.
+    """
+
+    options: OptionValues
+    directory: Path
+    staging: Path
+    target: str | None
+    platforms: tuple[str, ...]
+    output_oci: bool
+    log: logging.Logger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResults:
+    """What BuildKit made.
+
+    Args:
+        files: where the file of each planned output with `has_file` was written, in the staging area.
+        metadata: BuildKit's metadata file, parsed (`containerimage.digest`, …).
+    """
+
+    files: Mapping[BuildOutput, Path]
+    metadata: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One finished file or directory.
+
+    Args:
+        source: where it was made, inside the staging area; None for what left the machine (a push).
+        destination: where the host moves it once every exporter has finished: absolute, on the staging area's
+            file system. A reference for what left the machine.
+        description: what it is, for the report: one line.
+    """
+
+    source: Path | None
+    destination: Path | str
+    description: str = ""
+
+
+class Exporter(ABC):
+    """One way to hand out what was built.
+
+    Subclass it, set the attributes, return an instance from the hook `ocibuild_exporters`. `finish` writes into the
+    staging area alone; the host moves all artifacts to their places when every exporter of the target has finished,
+    so that a failure leaves every earlier file as it was. A method raises `ExportError`, or `UsageError` from `plan`;
+    whatever else comes out of it is reported as a fault of the plugin.
+
+    Attributes:
+        name: what the user writes in `--output`: lower case, words joined by `-`.
+        summary: one line for listings.
+        options: what it can be told (`--output NAME,key=value`).
+    """
+
+    name: str
+    summary: str
+    options: tuple[Option, ...] = ()
+
+    @abstractmethod
+    def plan(self, request: ExportRequest) -> Sequence[BuildOutput]:
+        """The BuildKit outputs that it needs. Pure: writes nothing."""
+
+    def destinations(self, request: ExportRequest) -> Sequence[Path]:
+        """The paths that it will write, so that two exporters that want the same one are found before the build."""
+        del request
+        return ()
+
+    @abstractmethod
+    def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
+        """Make the artifacts out of what BuildKit made."""
