@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
+def _no_attributes() -> Mapping[str, str]:
+    return _NOTHING
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOutput:
     """One output that BuildKit itself makes (`buildctl build --output`).
@@ -31,7 +35,7 @@ class BuildOutput:
     """
 
     type: str
-    attributes: Mapping[str, str] = field(default=_NOTHING)
+    attributes: Mapping[str, str] = field(default_factory=_no_attributes)
     has_file: bool = True
 
     def __hash__(self) -> int:
