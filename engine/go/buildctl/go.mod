@@ -1,6 +1,6 @@
-module ocibuild.invalid/buildctl
+module github.com/ocibuild/ocibuild/engine/go/buildctl
 
-go 1.26.8
+go 1.26.3
 
 tool github.com/moby/buildkit/cmd/buildctl
 

@@ -1,6 +1,6 @@
-module ocibuild.invalid/buildkitd
+module github.com/ocibuild/ocibuild/engine/go/buildkitd
 
-go 1.26.8
+go 1.26.3
 
 tool github.com/moby/buildkit/cmd/buildkitd
 

@@ -1,6 +1,6 @@
-module ocibuild.invalid/rootlesskit
+module github.com/ocibuild/ocibuild/engine/go/rootlesskit
 
-go 1.26.8
+go 1.26.3
 
 tool github.com/rootless-containers/rootlesskit/v3/cmd/rootlesskit
 

@@ -1,6 +1,6 @@
-module ocibuild.invalid/runc
+module github.com/ocibuild/ocibuild/engine/go/runc
 
-go 1.26.8
+go 1.26.3
 
 tool github.com/opencontainers/runc
 

@@ -1,6 +1,6 @@
-module ocibuild.invalid/registry
+module github.com/ocibuild/ocibuild/testkit/registry/go/registry
 
-go 1.26.8
+go 1.26.3
 
 tool github.com/distribution/distribution/v3/cmd/registry
 
