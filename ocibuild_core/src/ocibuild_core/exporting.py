@@ -49,7 +49,6 @@ class ExportRequest:
     Args:
         options: the values of its own options.
         directory: the target's output directory (`image/`); absolute. It may not exist yet.
-        staging: an empty private directory on the same file system, removed when the run ends; write here.
         target: the stage that is built, None for the last one.
         platforms: the platforms that were asked for; empty means the engine's own.
         output_oci: an OCI layout was asked for.
@@ -58,7 +57,6 @@ class ExportRequest:
 
     options: OptionValues
     directory: Path
-    staging: Path
     target: str | None
     platforms: tuple[str, ...]
     output_oci: bool
@@ -66,14 +64,32 @@ class ExportRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportPlan:
+    """What an exporter needs from BuildKit, and what it will write.
+
+    Args:
+        outputs: the BuildKit outputs that it needs.
+        destinations: the absolute paths that it will write, so that two exporters that want the same one are found
+            before the build; empty for what leaves the machine.
+    """
+
+    outputs: tuple[BuildOutput, ...] = ()
+    destinations: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportResults:
     """What BuildKit made.
 
     Args:
-        files: where the file of each planned output with `has_file` was written, in the staging area.
+        staging: an empty private directory on the file system of the first destination, removed when the run ends;
+            `finish` writes here alone.
+        files: where the file of each planned output with `has_file` was written; outside `staging` when it is shared
+            with another exporter, so read or hand it on, never change it.
         metadata: BuildKit's metadata file, parsed (`containerimage.digest`, …).
     """
 
+    staging: Path
     files: Mapping[BuildOutput, Path]
     metadata: Mapping[str, object]
 
@@ -83,9 +99,9 @@ class Artifact:
     """One finished file or directory.
 
     Args:
-        source: where it was made, inside the staging area; None for what left the machine (a push).
-        destination: where the host moves it once every exporter has finished: absolute, on the staging area's
-            file system. A reference for what left the machine.
+        source: where it was made: in the staging area, or one of BuildKit's files; None for what left the machine.
+        destination: one of the planned destinations, where the host moves it once every exporter has finished; a
+            reference for what left the machine.
         description: what it is, for the report: one line.
     """
 
@@ -113,13 +129,8 @@ class Exporter(ABC):
     options: tuple[Option, ...] = ()
 
     @abstractmethod
-    def plan(self, request: ExportRequest) -> Sequence[BuildOutput]:
-        """The BuildKit outputs that it needs. Pure: writes nothing."""
-
-    def destinations(self, request: ExportRequest) -> Sequence[Path]:
-        """The paths that it will write, so that two exporters that want the same one are found before the build."""
-        del request
-        return ()
+    def plan(self, request: ExportRequest) -> ExportPlan:
+        """What it needs and what it will write. Pure: touches no file."""
 
     @abstractmethod
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:

@@ -11,7 +11,7 @@ A plugin that needs a certain version of this surface sets `OCIBUILD_HOOK_API = 
 
 from ocibuild_core.clock import Clock, SystemClock
 from ocibuild_core.errors import CredentialError, CredentialsUnavailable, ExportError, OcibuildError, UsageError
-from ocibuild_core.exporting import Artifact, BuildOutput, Exporter, ExportRequest, ExportResults
+from ocibuild_core.exporting import Artifact, BuildOutput, Exporter, ExportPlan, ExportRequest, ExportResults
 from ocibuild_core.hooks import HOOK_API, hookimpl
 from ocibuild_core.options import Option, OptionType, OptionValues
 from ocibuild_core.providers import (
@@ -42,6 +42,7 @@ __all__ = [
     "CredentialStore",
     "CredentialsUnavailable",
     "ExportError",
+    "ExportPlan",
     "ExportRequest",
     "ExportResults",
     "Exporter",
