@@ -1,0 +1,278 @@
+"""Where a user and a password are written down: `PASS`, options, the map of registries, the variables of CI systems.
+
+Everything here is a function of its arguments, but for the file that an entry of the map names.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ocibuild_core.plugin import Credential, CredentialError, CredentialsUnavailable, Secret, UsageError, parse_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from yaml.nodes import Node
+
+MAX_SECRET_BYTES = 64 * 1024
+JSON_KEY_USER = "_json_key"
+"""The user whose password is a whole file, with its line ends.
+
+Source: https://cloud.google.com/artifact-registry/docs/docker/authentication#json-key
+"""
+
+
+def split_pass(text: Secret, origin: str) -> tuple[str, Secret]:
+    """User and password of `user:password`; the first colon parts them, as in HTTP's Basic scheme (RFC 7617)."""
+    value = without_line_end(text)
+    if not value.reveal().strip():
+        raise CredentialsUnavailable(f"LOGIN=PASS but {origin} is empty", do=f"set {origin}=user:password")
+    user, colon, password = value.reveal().partition(":")
+    if not colon:
+        raise CredentialError(
+            f"{origin} must be user:password",
+            why="it holds no colon; the value is not shown",
+            do="put the user name and a colon in front of the password",
+        )
+    return user, Secret(password)
+
+
+def without_line_end(text: Secret) -> Secret:
+    r"""The text without one `\n` or `\r\n` at its end, which a YAML block or an editor has put there."""
+    value = text.reveal()
+    return Secret(value[: -2 if value.endswith("\r\n") else -1]) if value.endswith("\n") else text
+
+
+def credential(user: str, password: Secret, *, registry: str, origin: str, detail: str) -> Credential:
+    """The credential, or an error that names the setting at fault and never its value.
+
+    An empty password is refused here: BuildKit's client would take the entry as anonymous without a word.
+    """
+    fault = _fault_of_user(user) or _fault_of_password(user, password.reveal())
+    if fault:
+        raise CredentialError(f"{origin}: cannot log in to {registry}", why=fault, do="correct it; the value is not shown")
+    return Credential(username=user, secret=password, detail=detail)
+
+
+def _fault_of_user(user: str) -> str:
+    if not user:
+        return "the user name is empty"
+    if any(char.isspace() or not (char.isprintable() or "\udc80" <= char <= "\udcff") for char in user):
+        return "the user name holds white space or a control character"
+    if ":" in user:
+        return "the user name holds a colon, which ends it in HTTP's Basic scheme"
+    return ""
+
+
+def _fault_of_password(user: str, password: str) -> str:
+    if not password:
+        return "the password is empty"
+    if user != JSON_KEY_USER and ("\n" in password or "\r" in password):
+        return f"the password holds a line end; only the user {JSON_KEY_USER} may have a password of several lines"
+    try:
+        size = len(password.encode(errors="surrogateescape"))
+    except UnicodeEncodeError:
+        return "the password holds half of a surrogate pair, which UTF-8 cannot express"
+    if size > MAX_SECRET_BYTES:
+        return f"the password is longer than {MAX_SECRET_BYTES // 1024} KiB"
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A text of the map, or the name of the place that holds it."""
+
+    text: Secret | None = None
+    env: str = ""
+    file: str = ""
+
+    def read(self, env: Mapping[str, str], *, where: str) -> Secret:
+        """The text. One line end at its end is not part of it."""
+        if self.text is not None:
+            return self.text
+        if self.env:
+            return self._from_env(env, where)
+        return self._from_file(where)
+
+    def _from_env(self, env: Mapping[str, str], where: str) -> Secret:
+        text = env.get(self.env, "")
+        if not text:
+            raise CredentialsUnavailable(f"{where}: the environment variable {self.env} is not set", do=f"set {self.env}")
+        return without_line_end(Secret(text))
+
+    def _from_file(self, where: str) -> Secret:
+        # One byte above the limit, and a line end: enough to see that it is too long.
+        try:
+            with Path(self.file).expanduser().open("rb") as stream:
+                content = stream.read(MAX_SECRET_BYTES + 3)
+        except OSError as error:
+            raise CredentialError(
+                f"{where}: cannot read {self.file}", why=error.strerror or type(error).__name__, do="name a readable file"
+            ) from None
+        return without_line_end(Secret(content.decode(errors="surrogateescape")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What the map holds for one registry; without a password, the keyring has it."""
+
+    user: Value
+    password: Value | None = None
+
+
+@lru_cache(maxsize=4)
+def read_map(text: Secret, origin: str) -> Mapping[str, Entry]:
+    """The entries by registry, out of YAML or JSON.
+
+        registry.example.com: alice:password
+        ghcr.io: {user: bob, password: {env: GHCR_TOKEN}}
+        quay.io: {user: org+robot, password: {file: /run/secrets/quay}}
+        docker.io: {user: carol}
+
+    Raises:
+        CredentialError: it is no such map. The message says where, and quotes nothing that may be a secret.
+    """
+    entries: dict[str, Entry] = {}
+    document = _parse(text.reveal(), origin)
+    if not isinstance(document, _Map):
+        raise _map_error(origin, "it is not a map of registries")
+    for key, node in document.pairs:
+        registry = registry_name(key, what=origin)
+        if registry in entries:
+            raise _map_error(origin, f"it names {registry} twice")
+        entries[registry] = _entry(node, registry, origin)
+    return MappingProxyType(entries)
+
+
+def registry_name(text: str, *, what: str) -> str:
+    """The registry's one name; what is none is an error that names the setting."""
+    try:
+        return parse_registry(text, what=what).registry
+    except UsageError as error:
+        raise CredentialError(error.summary, why=error.why, do=error.do) from None
+
+
+_SHAPES = "write HOST: user:password, or HOST: {user: NAME, password: …} with a text, {env: NAME} or {file: PATH}"
+
+
+def _map_error(origin: str, why: str) -> CredentialError:
+    return CredentialError(f"{origin} cannot be used", why=why, do=_SHAPES)
+
+
+def _entry(node: object, registry: str, origin: str) -> Entry:
+    if isinstance(node, str):
+        user, password = split_pass(Secret(node), f"{origin}, {registry}")
+        return Entry(user=Value(text=Secret(user)), password=Value(text=password))
+    if not isinstance(node, _Map):
+        raise _map_error(origin, f"{registry} has neither user:password nor a map")
+    fields = node.fields(("user", "password"), f"{origin}, {registry}")
+    if "user" not in fields:
+        raise _map_error(origin, f"{registry} has no user")
+    values = {name: _value(value, f"{registry}, {name}", origin) for name, value in fields.items()}
+    return Entry(user=values["user"], password=values.get("password"))
+
+
+def _value(node: object, where: str, origin: str) -> Value:
+    if isinstance(node, str):
+        return Value(text=Secret(node))
+    fields = node.fields(("env", "file"), f"{origin}, {where}") if isinstance(node, _Map) else {}
+    if len(fields) != 1 or not all(isinstance(name, str) and name for name in fields.values()):
+        raise _map_error(origin, f"{where} is neither a text nor one of {{env: NAME}} and {{file: PATH}}")
+    return Value(**{place: str(name) for place, name in fields.items()})  # type: ignore[arg-type]  # env, file: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Map:
+    """A mapping as it was written: pairs, so that a key that stands twice is seen."""
+
+    pairs: tuple[tuple[str, object], ...]
+
+    def fields(self, names: tuple[str, ...], where: str) -> dict[str, object]:
+        """The pairs by key, when every key is one of `names` and none stands twice."""
+        found: dict[str, object] = {}
+        for key, value in self.pairs:
+            # A wrong key is not quoted: a password that is not in quotes can look like one.
+            if key not in names or key in found:
+                raise _map_error(where, f"it takes {' and '.join(names)}, each once, and nothing else")
+            found[key] = value
+        return found
+
+
+def _parse(text: str, origin: str) -> object:
+    """Mappings as `_Map`, scalars as the text that was written (`012` stays `012`), lists as None."""
+    if text.lstrip().startswith("{"):
+        try:
+            return json.loads(text, object_pairs_hook=lambda pairs: _Map(tuple(pairs)), parse_int=str, parse_float=str)
+        except ValueError:
+            pass  # it may be YAML in braces, and YAML's reader says where a fault is
+    return _parse_yaml(text, origin)
+
+
+def _parse_yaml(text: str, origin: str) -> object:
+    import yaml  # noqa: PLC0415  # 20 ms that only a map needs
+
+    try:
+        node: Node | None = yaml.compose(text, Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "its start"
+        raise _map_error(origin, f"it is neither YAML nor JSON: see {where}") from None
+    return _plain(node, depth=3)
+
+
+def _plain(node: Node | None, depth: int) -> object:
+    import yaml  # noqa: PLC0415
+
+    if isinstance(node, yaml.ScalarNode):
+        return str(node.value)
+    if isinstance(node, yaml.MappingNode) and depth:
+        return _Map(tuple((_key(key), _plain(value, depth - 1)) for key, value in node.value))
+    return None
+
+
+def _key(node: Node) -> str:
+    return node.value if isinstance(node.value, str) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CiLogin:
+    """The variables with which a CI system hands its jobs a login.
+
+    Args:
+        host: the variable that holds the registry's host.
+        registry: the registry, when it is always the same.
+        user: the variable that holds the user.
+        default_user: the user when that variable is not set.
+        password: the variable that holds the password.
+        system: the variable that is `true` inside this CI system, for variables that stand elsewhere too: without
+            it they are used only when the user named this provider.
+    """
+
+    password: str
+    host: str = ""
+    registry: str = ""
+    user: str = ""
+    default_user: str = ""
+    system: str = ""
+
+
+# GitLab: https://docs.gitlab.com/ci/variables/predefined_variables/ and
+#   https://docs.gitlab.com/user/packages/container_registry/authenticate_with_container_registry/
+# GitHub: https://docs.github.com/actions/reference/workflows-and-actions/variables; ghcr.io takes any user name.
+CI_LOGINS = (
+    CiLogin(host="CI_REGISTRY", user="CI_REGISTRY_USER", password="CI_REGISTRY_PASSWORD"),
+    CiLogin(host="CI_REGISTRY", default_user="gitlab-ci-token", password="CI_JOB_TOKEN"),
+    CiLogin(host="CI_DEPENDENCY_PROXY_SERVER", user="CI_DEPENDENCY_PROXY_USER", password="CI_DEPENDENCY_PROXY_PASSWORD"),
+    CiLogin(
+        registry="ghcr.io",
+        user="GITHUB_ACTOR",
+        default_user="x-access-token",
+        password="GITHUB_TOKEN",
+        system="GITHUB_ACTIONS",
+    ),
+)
