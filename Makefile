@@ -1,0 +1,54 @@
+# The two commands of a newcomer: `make demo` and `make test`. Both set up what they need.
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help demo demo-wrong-password test test-long check lint types wheels bench setup lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 22
+
+demo: ## Build an image from a private registry, for real
+	@scripts/setup.sh demo
+	@$(PYTHON) scripts/demo.py
+
+demo-wrong-password: ## The same with a wrong password: how a failure looks
+	@scripts/setup.sh demo
+	@$(PYTHON) scripts/demo.py --wrong-password
+
+test: ## Run the whole test suite, end to end included
+	@scripts/setup.sh test
+	$(PYTHON) -m pytest -m "not long"
+
+test-long: ## Run the tests that take minutes by their nature
+	@scripts/setup.sh test
+	$(PYTHON) -m pytest -m long
+
+check: lint types wheels ## Lint, types, built wheels
+
+lint:
+	@scripts/setup.sh check
+	ruff check .
+	ruff format --check .
+
+types:
+	@scripts/setup.sh check
+	mypy
+
+wheels: ## Build every wheel, then use them where the sources are gone
+	@scripts/setup.sh check
+	scripts/check-wheels.sh
+
+bench: ## Time the program against the same by hand
+	@scripts/setup.sh test
+	$(PYTHON) -m benchmarks
+
+setup: ## Make .venv alone
+	@scripts/setup.sh test
+
+lock: ## Lock the requirements anew
+	for name in uv dev; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
+	    requirements/$$name.in -o requirements/$$name.txt; done
+
+clean:
+	rm -rf .venv dist

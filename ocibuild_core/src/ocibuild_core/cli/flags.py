@@ -1,0 +1,72 @@
+"""Command-line flags made from the table of settings, and help in groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ocibuild_core.settings.table import FIELDS, GROUPS, Field, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DISPLAY = GROUPS[-1]
+_REPEATED = (Kind.LIST, Kind.PAIRS)
+
+
+class GroupedOption(click.Option):
+    """A flag that knows its heading in `--help`."""
+
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:  # noqa: ANN401  # click's own signature
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its flags under headings, in the order of their first appearance."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One section a group."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record:
+                groups.setdefault(getattr(param, "group", _DISPLAY), []).append(record)
+        for title, rows in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def build_flags() -> Sequence[click.Parameter]:
+    """The argument CONTEXT and a flag for each field that has one, then those that no setting stands behind."""
+    argument = click.Argument(["context"], required=False, metavar="[CONTEXT]")
+    flags = [_flag(field) for group in GROUPS for field in FIELDS if field.group == group and field.flags]
+    verbose = GroupedOption(["--verbose", "-v"], count=True, help="Say more; twice for still more.", group=_DISPLAY)
+    quiet = GroupedOption(["--quiet", "-q"], is_flag=True, help="Say nothing but errors.", group=_DISPLAY)
+    return [argument, *flags, verbose, quiet]
+
+
+def _flag(field: Field) -> GroupedOption:
+    kwargs: dict[str, Any] = {"metavar": field.metavar or None}
+    if field.kind is Kind.BOOL:
+        kwargs = {"is_flag": True, "default": None}
+    elif field.kind in _REPEATED:
+        kwargs["multiple"] = True
+    return GroupedOption([*field.flags, field.name], help=_help(field), group=field.group, **kwargs)
+
+
+def _help(field: Field) -> str:
+    notes = []
+    if field.env:
+        # The spelling that people write: the longest is the one with underscores.
+        notes.append("env " + max(field.env, key=len).upper())
+    elif field.prefix:
+        notes.append(f"env {field.prefix}…")
+    if field.default not in (None, (), False):
+        notes.append(f"default {_default_text(field)}")
+    return field.help + (f"  [{', '.join(notes)}]" if notes else "")
+
+
+def _default_text(field: Field) -> str:
+    return f"{field.default:g}s" if isinstance(field.default, float) else str(field.default)

@@ -1,0 +1,44 @@
+"""`ocibuild`: the group of everything that is not a build, each command imported when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from ocibuild_core import __version__
+
+_COMMANDS = {
+    "auth": ("ocibuild_core.cli.auth", "auth", "Show who answers for which registry."),
+    "build": ("ocibuild_core.cli.build", "build", "Build a Dockerfile; the same as the program build."),
+    "docker-config": ("ocibuild_core.cli.auth", "docker_config", "Write a docker config for tools without helpers."),
+    "plugins": ("ocibuild_core.cli.plugins", "plugins", "Show the installed plugins, begin a new one."),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        found = getattr(import_module(module), attribute)
+        return found if isinstance(found, click.Command) else found(_arguments_of(ctx))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, _, summary) in _COMMANDS.items()])
+
+
+def _arguments_of(ctx: click.Context) -> list[str]:
+    return list(ctx.args)
+
+
+def ocibuild_group() -> click.Command:
+    """The command `ocibuild`."""
+    group = _LazyGroup("ocibuild", help="Build images with BuildKit, logged in through plugins.")
+    return click.version_option(__version__, message="ocibuild %(version)s")(group)

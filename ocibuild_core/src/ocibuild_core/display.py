@@ -1,0 +1,89 @@
+"""How BuildKit's progress reaches the reader: which display, and what is done to its bytes on the way."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_KEPT = 64 * 1024
+"""Bytes of a quiet build's log that are shown when it fails: enough for the failed step's output."""
+
+
+def choose_progress(wanted: str, *, is_terminal: bool, is_pipeline: bool) -> str:
+    """The display to ask BuildKit for: `tty`, `plain`, `rawjson` or `quiet`.
+
+    Args:
+        wanted: the setting `progress`.
+        is_terminal: a person's terminal is there to draw on.
+        is_pipeline: `task`, or `build` without arguments: always plain, because Concourse offers a terminal of a width
+            that nobody has.
+    """
+    if wanted != "auto":
+        return wanted
+    return "tty" if is_terminal and not is_pipeline else "plain"
+
+
+class Display:
+    """Takes BuildKit's output and hands it on, masked.
+
+    Args:
+        progress: what `choose_progress` chose.
+        out: where it goes.
+        mask: masks a piece of output and holds back what may be the beginning of a secret; called with b"" and
+            `final` it gives what was held back.
+    """
+
+    def __init__(self, progress: str, out: BinaryIO, mask: Callable[[bytes, bool], bytes]) -> None:
+        self.progress = progress
+        self._out = out
+        self._mask = mask
+        self._kept: deque[bytes] = deque()
+        self._kept_size = 0
+
+    @property
+    def owns_terminal(self) -> bool:
+        """BuildKit draws on the terminal itself; nothing passes through here."""
+        return self.progress == "tty"
+
+    @property
+    def buildctl_progress(self) -> str:
+        """The value of `buildctl build --progress`."""
+        # A quiet build is asked for its log all the same: when it fails, that is what is wanted.
+        return "plain" if self.progress == "quiet" else self.progress
+
+    def take(self, piece: bytes) -> None:
+        """A piece of BuildKit's output, cut anywhere."""
+        self._write(self._mask(piece, False))  # noqa: FBT003  # the masker's protocol
+
+    def end(self, *, failed: bool) -> None:
+        """The solve is over: write what was held back, and a failed quiet build's log."""
+        self._write(self._mask(b"", True))  # noqa: FBT003
+        if failed and self._kept:
+            self._send(b"".join(self._kept)[-_KEPT:])
+        self._kept.clear()
+        self._kept_size = 0
+
+    def _write(self, piece: bytes) -> None:
+        if self.progress == "quiet":
+            self._keep(piece)
+        else:
+            self._send(piece)
+
+    def _keep(self, piece: bytes) -> None:
+        self._kept.append(piece)
+        self._kept_size += len(piece)
+        while self._kept_size - len(self._kept[0]) > _KEPT:
+            self._kept_size -= len(self._kept.popleft())
+
+    def _send(self, piece: bytes) -> None:
+        if not piece:
+            return
+        try:
+            self._out.write(piece)
+            self._out.flush()
+        except BrokenPipeError:
+            # The reader has gone (`build | head`); the build itself goes on.
+            self._send = lambda _: None  # type: ignore[method-assign]

@@ -1,0 +1,239 @@
+"""Which images a Dockerfile needs, without running it.
+
+Follows the grammar of https://docs.docker.com/reference/dockerfile/ as far as images are named in it: parser
+directives, continuation lines, heredocs, global ARGs, stages, `COPY --from`, `RUN --mount=from=`. What only a build can
+know (ONBUILD triggers of a base, instructions of another frontend) is not found here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
+_HEREDOC = re.compile(r"<<(-?)\s*([\"']?)([a-zA-Z_][a-zA-Z0-9_]*)\2")
+_HEREDOC_INSTRUCTIONS = frozenset({"RUN", "COPY", "ADD"})
+_VARIABLE = re.compile(
+    r"\\(?P<escaped>.)"
+    r"|\$(?P<plain>[a-zA-Z_][a-zA-Z0-9_]*)"
+    r"|\$\{(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)(?:(?P<operator>:?[-+?])(?P<word>[^{}]*))?\}"
+    r"|(?P<other>\$\{)"
+)
+_FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?\s*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageUse:
+    """One image that the build will ask a registry for.
+
+    Args:
+        reference: as written, variables expanded.
+        purpose: the instruction that names it (`FROM`, `COPY --from`, `RUN --mount`, `# syntax`).
+        line: where, counted from 1.
+    """
+
+    reference: str
+    purpose: str
+    line: int
+
+
+@dataclass(slots=True)
+class _Stage:
+    name: str
+    base: ImageUse
+    uses: list[ImageUse] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Instruction:
+    keyword: str
+    rest: str
+    line: int
+
+
+def needed_images(
+    text: str,
+    *,
+    target: str | None = None,
+    build_args: Mapping[str, str] = _NOTHING,
+    contexts: Sequence[str] = (),
+) -> tuple[ImageUse, ...]:
+    """The images that building `target` asks registries for, each reference once, in the order of the file.
+
+    Args:
+        text: the Dockerfile.
+        target: the stage to build; None means the last one. Stages that it does not need are left out.
+        build_args: they override the defaults of ARGs before the first FROM.
+        contexts: names of further build contexts, which stand before images of the same name.
+
+    A reference whose variables cannot be expanded is left out. Never raises: what is malformed is BuildKit's to say.
+    """
+    lines = text.splitlines()
+    directives, escape = _directives(lines)
+    stages = _stages(_instructions(lines, escape), build_args)
+    uses = [use for use in directives if use.purpose == "# syntax"]
+    uses += [use for stage in _reachable(stages, target) for use in (stage.base, *stage.uses)]
+    own_names = {stage.name for stage in stages} | {name.lower() for name in contexts} | {"scratch", "context"}
+    unique: dict[str, ImageUse] = {}
+    for use in sorted(uses, key=lambda use: use.line):
+        if use.reference and use.reference.lower() not in own_names and not use.reference.isdigit():
+            unique.setdefault(use.reference, use)
+    return tuple(unique.values())
+
+
+def _directives(lines: Sequence[str]) -> tuple[list[ImageUse], str]:
+    """Parser directives: comments of the form `# key=value` before anything else."""
+    found: list[ImageUse] = []
+    escape = "\\"
+    for number, line in enumerate(lines, start=1):
+        match = _DIRECTIVE.fullmatch(line.strip().removeprefix("\ufeff"))
+        if not match:
+            break
+        key, value = match[1].lower(), match[2]
+        if key == "syntax":
+            found.append(ImageUse(reference=value.split()[0], purpose="# syntax", line=number))
+        elif key == "escape" and value in ("\\", "`"):
+            escape = value
+    return found, escape
+
+
+def _instructions(lines: Sequence[str], escape: str) -> Iterator[_Instruction]:
+    """Logical lines: continuations joined, comments and the bodies of heredocs dropped."""
+    rows = iter(enumerate(lines, start=1))
+    joined, start = "", 0
+    for number, line in rows:
+        stripped = line.strip()
+        if stripped.startswith("#") or not stripped:
+            continue
+        start = start if joined else number
+        if stripped.endswith(escape):
+            joined += stripped[:-1] + " "
+            continue
+        keyword, _, rest = (joined + stripped).partition(" ")
+        joined = ""
+        yield _Instruction(keyword.upper(), rest.strip(), start)
+        if keyword.upper() in _HEREDOC_INSTRUCTIONS:
+            for dash, _, word in _HEREDOC.findall(rest):
+                _skip_heredoc(rows, word, strip_tabs=bool(dash))
+
+
+def _skip_heredoc(rows: Iterator[tuple[int, str]], word: str, *, strip_tabs: bool) -> None:
+    for _, line in rows:
+        if (line.lstrip("\t") if strip_tabs else line) == word:
+            return
+
+
+def _stages(instructions: Iterator[_Instruction], build_args: Mapping[str, str]) -> list[_Stage]:
+    stages: list[_Stage] = []
+    variables: dict[str, str] = {}
+    for instruction in instructions:
+        if instruction.keyword == "ARG" and not stages:
+            _declare(instruction.rest, variables, build_args)
+        elif instruction.keyword == "FROM":
+            stages.append(_stage(instruction, variables))
+        elif stages and instruction.keyword in ("COPY", "ADD"):
+            stages[-1].uses += _copied(instruction)
+        elif stages and instruction.keyword == "RUN":
+            stages[-1].uses += _mounted(instruction)
+    return stages
+
+
+def _declare(rest: str, variables: dict[str, str], build_args: Mapping[str, str]) -> None:
+    for word in rest.split():
+        name, equals, default = word.partition("=")
+        if name in build_args:
+            variables[name] = build_args[name]
+        elif equals:
+            variables[name] = expand(default.strip("\"'"), variables) or ""
+
+
+def _stage(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
+    rest = instruction.rest
+    while flag := _FLAG.match(rest):
+        rest = rest[flag.end() :]
+    words = rest.split()
+    reference = expand(words[0].strip("\"'"), variables) if words else ""
+    name = words[2].lower() if len(words) == 3 and words[1].lower() == "as" else ""  # noqa: PLR2004  # IMAGE AS NAME
+    return _Stage(name, ImageUse(reference=reference or "", purpose="FROM", line=instruction.line))
+
+
+def _copied(instruction: _Instruction) -> list[ImageUse]:
+    rest = instruction.rest
+    uses = []
+    while flag := _FLAG.match(rest):
+        if flag[1] == "from" and flag[2]:
+            purpose = f"{instruction.keyword} --from"
+            uses.append(ImageUse(reference=flag[2].strip("\"'"), purpose=purpose, line=instruction.line))
+        rest = rest[flag.end() :]
+    return uses
+
+
+def _mounted(instruction: _Instruction) -> list[ImageUse]:
+    rest = instruction.rest
+    uses = []
+    while flag := _FLAG.match(rest):
+        if flag[1] == "mount":
+            fields = dict(pair.partition("=")[::2] for pair in (flag[2] or "").split(","))
+            if fields.get("from"):
+                uses.append(ImageUse(reference=fields["from"], purpose="RUN --mount", line=instruction.line))
+        rest = rest[flag.end() :]
+    return uses
+
+
+def _reachable(stages: Sequence[_Stage], target: str | None) -> list[_Stage]:
+    """The target stage and those it is made from, directly or not."""
+    if not stages:
+        return []
+    by_name = {stage.name: index for index, stage in enumerate(stages) if stage.name}
+    by_name |= {str(index): index for index in range(len(stages))}
+    wanted = by_name.get(target.lower(), len(stages) - 1) if target else len(stages) - 1
+    seen: set[int] = set()
+    queue = [wanted]
+    while queue:
+        index = queue.pop()
+        if index in seen:
+            continue
+        seen.add(index)
+        for use in (stages[index].base, *stages[index].uses):
+            other = by_name.get(use.reference.lower())
+            if other is not None and other != index:
+                queue.append(other)
+    return [stages[index] for index in sorted(seen)]
+
+
+def expand(text: str, variables: Mapping[str, str]) -> str | None:
+    """`$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}` (also without the colon) replaced.
+
+    None when the text uses what is not known: an unset variable leaves an empty string, as in a shell, but a form
+    that this function does not know cannot be guessed.
+    """
+    unknown = False
+
+    def replace(match: re.Match[str]) -> str:
+        nonlocal unknown
+        if match["escaped"]:
+            return match["escaped"]
+        if match["plain"]:
+            return variables.get(match["plain"], "")
+        if match["other"]:
+            unknown = True
+            return ""
+        value, operator, word = variables.get(match["name"]), match["operator"] or "", match["word"] or ""
+        is_set = bool(value) if operator.startswith(":") else value is not None
+        if operator.endswith("-"):
+            return (value or "") if is_set else (expand(word, variables) or "")
+        if operator.endswith("+"):
+            return (expand(word, variables) or "") if is_set else ""
+        unknown = unknown or (operator.endswith("?") and not is_set)
+        return value or ""
+
+    expanded = _VARIABLE.sub(replace, text)
+    return None if unknown else expanded

@@ -1,0 +1,20 @@
+"""The built-in exporters, handed in through the same hook as anybody's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocibuild_core.exporters.digest import DigestExporter
+from ocibuild_core.exporters.docker import DockerExporter
+from ocibuild_core.hooks import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ocibuild_core.exporting import Exporter
+
+
+@hookimpl
+def ocibuild_exporters() -> Iterable[Exporter]:
+    """The exporters that core ships."""
+    return [DockerExporter(), DigestExporter()]

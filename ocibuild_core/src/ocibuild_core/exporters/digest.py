@@ -1,0 +1,57 @@
+"""`digest`: the digest of the image in a file of its own, for pipelines that compare or pin."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from typing import TYPE_CHECKING
+
+from ocibuild_core.errors import ExportError
+from ocibuild_core.exporters.docker import DOCKER_ARCHIVE
+from ocibuild_core.exporting import Artifact, Exporter, ExportPlan
+from ocibuild_core.options import Option, OptionType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ocibuild_core.exporting import ExportRequest, ExportResults
+
+
+class DigestExporter(Exporter):
+    """Writes `digest`: of a docker archive, the digest of the image's configuration."""
+
+    name = "digest"
+    summary = "Digest of the image, as text without a newline"
+    options = (Option(name="dest", type=OptionType.PATH, help="File to write; digest in the output directory by default"),)
+
+    def plan(self, request: ExportRequest) -> ExportPlan:
+        """See `Exporter.plan`."""
+        return ExportPlan(outputs=(DOCKER_ARCHIVE,), destinations=(self._destination(request),))
+
+    def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
+        """See `Exporter.finish`."""
+        written = results.staging / "digest"
+        written.write_text(config_digest(results.files[DOCKER_ARCHIVE]), encoding="ascii")
+        return [Artifact(source=written, destination=self._destination(request), description="config digest")]
+
+    def _destination(self, request: ExportRequest) -> Path:
+        return request.directory / (request.options.path("dest") or "digest")
+
+
+def config_digest(archive: Path) -> str:
+    """`sha256:…` of the configuration in a docker archive.
+
+    The archive's `manifest.json` names the configuration's file (https://github.com/moby/docker-image-spec); BuildKit
+    names that file by its digest. Raises ExportError when the archive is not of that form.
+    """
+    try:
+        with tarfile.open(archive, mode="r:") as tar:
+            manifest = tar.extractfile("manifest.json")
+            config = json.load(manifest)[0]["Config"] if manifest else ""
+    except (tarfile.TarError, KeyError, ValueError, IndexError, TypeError, OSError) as error:
+        raise ExportError(f"cannot read the digest from {archive.name}", why=str(error)) from None
+    algorithm, _, value = config.removeprefix("blobs/").partition("/")
+    if algorithm != "sha256" or not value:
+        raise ExportError(f"cannot read the digest from {archive.name}", why=f"unexpected name {config!r}")
+    return f"sha256:{value}"

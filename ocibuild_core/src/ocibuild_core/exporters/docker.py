@@ -1,0 +1,43 @@
+"""`docker`: a docker-format archive, which `docker load`, skopeo and Concourse's registry-image resource read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocibuild_core.exporting import Artifact, BuildOutput, Exporter, ExportPlan
+from ocibuild_core.options import Option, OptionType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ocibuild_core.exporting import ExportRequest, ExportResults
+
+DOCKER_ARCHIVE = BuildOutput(type="docker")
+
+
+class DockerExporter(Exporter):
+    """Writes `image.tar`."""
+
+    name = "docker"
+    summary = "Docker-format archive"
+    options = (
+        Option(name="dest", type=OptionType.PATH, help="File to write; image.tar in the output directory by default"),
+    )
+
+    def plan(self, request: ExportRequest) -> ExportPlan:
+        """See `Exporter.plan`."""
+        return ExportPlan(outputs=(DOCKER_ARCHIVE,), destinations=(self._destination(request),))
+
+    def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
+        """See `Exporter.finish`."""
+        return [
+            Artifact(
+                source=results.files[DOCKER_ARCHIVE],
+                destination=self._destination(request),
+                description="docker archive",
+            )
+        ]
+
+    def _destination(self, request: ExportRequest) -> Path:
+        return request.directory / (request.options.path("dest") or "image.tar")

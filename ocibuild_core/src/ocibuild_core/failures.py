@@ -1,0 +1,100 @@
+"""What made a build fail, read from BuildKit's machine-readable progress, and whether a registry's refusal was behind it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)(/[^\s\"']*)?")
+_STEP = ("process ", "executor failed")
+"""How BuildKit begins the error of a step of the Dockerfile: its text is the step's own and says nothing of registries."""
+
+
+class Refusal(Enum):
+    """How a registry refused."""
+
+    UNAUTHORIZED = "it does not accept the credential"
+    FORBIDDEN = "the identity lacks the permission"
+    EXPIRED = "the credential has expired"
+
+
+# The first that is found in the error's text decides. The texts are those of containerd's and BuildKit's resolvers
+# (core/remotes/docker, util/resolver) and of ECR's answers.
+_MARKS: tuple[tuple[str, Refusal], ...] = (
+    ("authorization token has expired", Refusal.EXPIRED),
+    ("token has expired", Refusal.EXPIRED),
+    ("insufficient_scope", Refusal.FORBIDDEN),
+    ("403 forbidden", Refusal.FORBIDDEN),
+    ("denied", Refusal.FORBIDDEN),
+    ("401 unauthorized", Refusal.UNAUTHORIZED),
+    ("authorization failed", Refusal.UNAUTHORIZED),
+    ("no basic auth credentials", Refusal.UNAUTHORIZED),
+    ("unauthorized", Refusal.UNAUTHORIZED),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryRefusal:
+    """A registry that refused during a build.
+
+    Args:
+        host: as BuildKit wrote it.
+        refusal: how.
+        text: BuildKit's own words.
+    """
+
+    host: str
+    refusal: Refusal
+    text: str
+
+
+class Failure:
+    """Collects, event by event, what went wrong in one solve."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, tuple[str, str]] = {}
+
+    def observe(self, event: Mapping[str, Any]) -> None:
+        """Take one object of BuildKit's progress stream (`client.SolveStatus` as JSON)."""
+        for vertex in event.get("vertexes") or ():
+            if vertex.get("error"):
+                self._errors[vertex.get("digest", "")] = (vertex.get("name", ""), vertex["error"])
+
+    def errors(self) -> tuple[tuple[str, str], ...]:
+        """Name and error of every vertex that failed, in their order, without those cancelled for another's sake."""
+        return tuple(error for error in self._errors.values() if "context canceled" not in error[1])
+
+    def refusals(self) -> tuple[RegistryRefusal, ...]:
+        """The registries that refused, each once."""
+        found = (refusal_of(name, text) for name, text in self.errors())
+        return tuple({refusal.host: refusal for refusal in found if refusal}.values())
+
+
+def refusal_of(vertex: str, text: str) -> RegistryRefusal | None:
+    """The refusal behind one vertex's error, or None when the error is of another kind."""
+    if text.startswith(_STEP):
+        return None
+    lowered = text.lower()
+    refusal = next((kind for mark, kind in _MARKS if mark in lowered), None)
+    if refusal is None:
+        return None
+    host = _host_in(vertex, text)
+    return RegistryRefusal(host=host, refusal=refusal, text=text) if host else None
+
+
+def _host_in(vertex: str, text: str) -> str:
+    """The registry that the vertex speaks to: of its own name where that ends in a reference, else of the error.
+
+    A token server may have another host than its registry, so the vertex's name goes first.
+    """
+    last = vertex.split()[-1] if vertex.split() else ""
+    first = last.partition("/")[0]
+    if "/" in last and ("." in first or ":" in first or first == "localhost"):
+        return first
+    urls: Iterable[tuple[str, str]] = _URL.findall(text)
+    return next((host for host, _ in urls), "")

@@ -1,0 +1,169 @@
+"""What is to be built and what becomes of it: pure functions from settings to BuildKit's arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocibuild_core.errors import PluginError, UsageError
+from ocibuild_core.exporting import ExportRequest
+from ocibuild_core.settings.values import split_go_path
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ocibuild_core.catalog import LoadedExporter
+    from ocibuild_core.exporting import BuildOutput, ExportPlan
+    from ocibuild_core.options import OptionValues
+    from ocibuild_core.settings.model import BuildSettings
+
+DEFAULT_DIRECTORY = "image"
+DEFAULT_EXPORTERS = ("docker", "digest")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedExport:
+    """One exporter, what it is asked and what it said that it needs."""
+
+    loaded: LoadedExporter
+    request: ExportRequest
+    plan: ExportPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """One solve: its arguments without the outputs, and the exports it serves."""
+
+    arguments: tuple[str, ...]
+    exports: tuple[PlannedExport, ...]
+
+    @property
+    def outputs(self) -> tuple[BuildOutput, ...]:
+        """The outputs of all exporters; equal ones once."""
+        return tuple(dict.fromkeys(output for export in self.exports for output in export.plan.outputs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputChoice:
+    """One `--output`: an exporter's name and the options in the same breath."""
+
+    name: str
+    options: Mapping[str, str]
+
+
+def choose_outputs(settings: BuildSettings, directory: Path) -> tuple[OutputChoice, ...]:
+    """The exporters that were asked for; without any, those of an output directory that exists."""
+    if settings.output:
+        return tuple(parse_output(text, settings.origin("output")) for text in settings.output)
+    if directory.is_dir():
+        return tuple(OutputChoice(name=name, options={}) for name in DEFAULT_EXPORTERS)
+    return ()
+
+
+def parse_output(text: str, origin: str) -> OutputChoice:
+    """`NAME[,key=value…]`, also in docker buildx's spelling `type=NAME,…`; a field in quotes may hold commas."""
+    from csv import Error, reader  # noqa: PLC0415  # only where an output is chosen
+
+    try:
+        (fields,) = reader([text], strict=True)
+    except (Error, ValueError):
+        raise UsageError(f"{origin} {text!r}: unbalanced quotes") from None
+    pairs = [field.partition("=") for field in fields]
+    if pairs and not pairs[0][1]:
+        pairs[0] = ("type", "=", pairs[0][0])
+    bare = next((key for key, equals, _ in pairs if not equals), None)
+    if bare is not None:
+        raise UsageError(f"{origin} {text!r}: {bare!r} is not key=value", do=f"write {origin} NAME,key=value")
+    options = {key.strip(): value for key, _, value in pairs}
+    name = options.pop("type", "").lower()
+    if not name:
+        raise UsageError(f"{origin} {text!r}: no exporter is named", do=f"write {origin} docker,dest=image.tar")
+    return OutputChoice(name=name, options=options)
+
+
+def plan_build(
+    settings: BuildSettings,
+    exporters: Sequence[tuple[LoadedExporter, OptionValues]],
+    *,
+    directory: Path,
+    log: logging.Logger,
+    call: Callable[[LoadedExporter, ExportRequest], ExportPlan],
+) -> BuildPlan:
+    """The solve of a build.
+
+    Args:
+        settings: what was asked for.
+        exporters: those chosen, with the values of their options.
+        directory: where the outputs go; absolute.
+        log: handed to the exporters.
+        call: how an exporter is asked for its plan; the caller guards it.
+    """
+    exports = []
+    for loaded, options in exporters:
+        request = ExportRequest(
+            options=options,
+            directory=directory,
+            target=settings.target,
+            platforms=(),
+            output_oci=False,
+            log=log,
+        )
+        exports.append(PlannedExport(loaded=loaded, request=request, plan=call(loaded, request)))
+    _refuse_conflicts(exports)
+    return BuildPlan(arguments=build_arguments(settings), exports=tuple(exports))
+
+
+def build_arguments(settings: BuildSettings) -> tuple[str, ...]:
+    """The arguments of `buildctl build` that say what to build."""
+    context, (dockerfile_dir, dockerfile_name) = settings.context, dockerfile_location(settings)
+    arguments = ["--frontend", "dockerfile.v0"]
+    arguments += ["--local", f"context={context}", "--local", f"dockerfile={dockerfile_dir}"]
+    options = {"filename": dockerfile_name}
+    if settings.target:
+        options["target"] = settings.target
+    options |= {f"build-arg:{pair.key}": pair.value for pair in settings.build_args}
+    options |= {f"label:{pair.key}": pair.value for pair in settings.labels}
+    if settings.pull:
+        options["image-resolve-mode"] = "pull"
+    for key, value in options.items():
+        arguments += ["--opt", f"{key}={value}"]
+    if settings.no_cache:
+        arguments.append("--no-cache")
+    return tuple(arguments)
+
+
+def dockerfile_location(settings: BuildSettings) -> tuple[str, str]:
+    """The Dockerfile's directory and name; `Dockerfile` in the context when none was named."""
+    return split_go_path(settings.dockerfile or f"{settings.context.rstrip('/') or '/'}/Dockerfile")
+
+
+def output_argument(output: BuildOutput, destination: Path | None) -> str:
+    """The value of one `buildctl build --output`: fields joined by commas, quoted as CSV (RFC 4180) asks."""
+    fields = [f"type={output.type}", *(f"{key}={value}" for key, value in output.attributes.items())]
+    if destination:
+        fields.append(f"dest={destination}")
+    return ",".join(_csv_field(field) for field in fields)
+
+
+def _csv_field(text: str) -> str:
+    if not any(char in text for char in ',"\n\r') and text == text.lstrip():
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _refuse_conflicts(exports: Sequence[PlannedExport]) -> None:
+    writers: dict[Path, PlannedExport] = {}
+    for export in exports:
+        name = export.loaded.exporter.name
+        for destination in export.plan.destinations:
+            if not destination.is_absolute():
+                raise PluginError(f"{export.loaded.source}: exporter {name!r} plans the relative path {destination}")
+            other = writers.setdefault(destination, export)
+            if other is not export:
+                raise UsageError(
+                    f"two outputs write {destination}",
+                    why=f"exporters {other.loaded.exporter.name!r} and {name!r}",
+                    do="give one of them another dest=",
+                )

@@ -1,0 +1,98 @@
+"""Put finished artifacts in their places, whole or not at all.
+
+Each output directory gets a staging directory inside it while the build runs, so that the last step is a rename on one
+file system. A staging directory is locked by the process that made it: one that nobody holds was left by a kill, and
+the next build in that place removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocibuild_core.errors import ExportError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from ocibuild_core.exporting import Artifact
+
+_PREFIX = ".ocibuild-"
+
+
+class Staging:
+    """Private directories beside the final names, removed when the run ends."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._by_parent: dict[Path, Path] = {}
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self._stack.close()
+
+    def beside(self, destination: Path) -> Path:
+        """A new empty directory on the file system of `destination`.
+
+        Raises ExportError when the destination's directory cannot be written.
+        """
+        parent = destination.parent
+        if parent not in self._by_parent:
+            self._by_parent[parent] = self._make(parent)
+        return Path(tempfile.mkdtemp(dir=self._by_parent[parent]))
+
+    def _make(self, parent: Path) -> Path:
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            _remove_stale(parent)
+            made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+            lock = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise ExportError(f"cannot write into {parent}", why=error.strerror or str(error)) from None
+        self._stack.callback(os.close, lock)
+        self._stack.callback(shutil.rmtree, made, ignore_errors=True)
+        return made
+
+
+def publish(artifacts: Sequence[Artifact]) -> None:
+    """Move every artifact to its destination; each replaces an older one in one step.
+
+    Raises ExportError: before the first move where a destination cannot be replaced, so that they change together.
+    """
+    moves = [(artifact.source, Path(artifact.destination)) for artifact in artifacts if artifact.source]
+    for _, destination in moves:
+        if destination.is_dir():
+            raise ExportError(f"cannot write {destination}", why="it is a directory", do="remove it or choose another")
+    moved: dict[Path, Path] = {}
+    for source, destination in moves:
+        try:
+            if source in moved:  # one of BuildKit's files for two exporters: the second gets a copy
+                shutil.copyfile(moved[source], source)
+            source.chmod(0o644)
+            source.replace(destination)
+        except OSError as error:
+            raise ExportError(f"cannot write {destination}", why=error.strerror or str(error)) from None
+        moved[source] = destination
+
+
+def _remove_stale(parent: Path) -> None:
+    """Remove what a killed build left here: a staging directory of ours that no process holds."""
+    for left in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if left.is_symlink() or left.stat().st_uid != os.geteuid():
+                continue
+            handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(handle)

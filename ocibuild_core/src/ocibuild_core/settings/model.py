@@ -1,0 +1,57 @@
+"""The settings of one build, each with where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One `key=value` of a setting that takes many."""
+
+    key: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSettings:
+    """What was asked for, validated field by field; the names are those of the table.
+
+    Paths are as written, relative to the current directory. `origins` holds the spelling that set each field
+    (`--target`, `TARGET`, `ocibuild.yml: target`); a field that is not in it has its default.
+    """
+
+    context: str
+    dockerfile: str | None
+    target: str | None
+    target_file: Path | None
+    build_args: tuple[Pair, ...]
+    build_args_file: Path | None
+    labels: tuple[Pair, ...]
+    labels_file: Path | None
+    no_cache: bool
+    pull: bool
+    output: tuple[str, ...]
+    login: tuple[str, ...]
+    login_timeout: float
+    blocked_plugins: tuple[str, ...]
+    allowed_plugins: tuple[str, ...] | None
+    addr: str | None
+    state_dir: Path | None
+    start_timeout: float
+    registry_certs: tuple[Pair, ...]
+    progress: str
+    debug: bool
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def origin(self, name: str) -> str:
+        """The spelling that set the field, or `default`."""
+        return self.origins.get(name, DEFAULT)

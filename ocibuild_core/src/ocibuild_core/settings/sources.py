@@ -1,0 +1,188 @@
+"""Where settings are read from: the command line, the environment, a request, YAML. One class each, one question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ocibuild_core.errors import UsageError
+from ocibuild_core.settings.model import Pair
+from ocibuild_core.settings.table import Field, Kind, Scope
+from ocibuild_core.settings.values import parse_bool, parse_duration, split_list, split_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A field's value in one source, parsed, and the spelling that gave it."""
+
+    value: object
+    origin: str
+
+
+class Source(Protocol):
+    """One place that settings come from."""
+
+    def find(self, field: Field) -> Found | None:
+        """The field's value here, or None. Raises UsageError naming the spelling when it is malformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """Parsed flags: by field name a text, a sequence of texts, or True; absent when not given."""
+
+    values: Mapping[str, object]
+    env: Mapping[str, str]
+
+    def find(self, field: Field) -> Found | None:
+        """See `Source.find`."""
+        value = self.values.get(field.name)
+        if value is None or value == ():
+            return None
+        origin = field.flags[0] if field.flags else "the argument " + field.name.upper()
+        if field.kind is Kind.PAIRS:
+            pairs = (self._pair(text, origin) for text in _texts(value))
+            return Found(tuple(pair for pair in pairs if pair), origin)
+        if field.kind is Kind.LIST:
+            return Found(tuple(_texts(value)), origin)
+        if field.kind is Kind.BOOL:
+            return Found(bool(value), origin)
+        return Found(parse_text(field, str(value), origin), origin)
+
+    def _pair(self, text: str, origin: str) -> Pair | None:
+        """`NAME=VALUE`, or `NAME` alone: its value in the environment, left out when it has none, as docker does."""
+        if "=" in text or text not in self.env:
+            return None if text and "=" not in text else _pair(text, origin)
+        return Pair(key=text, value=self.env[text], origin=f"{origin} (from the environment)")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Environment variables; an empty one counts as unset."""
+
+    env: Mapping[str, str]
+
+    def find(self, field: Field) -> Found | None:
+        """See `Source.find`."""
+        spelling = next((name for name in field.env if self.env.get(name)), None)
+        prefixed = self._prefixed(field)
+        if spelling is None:
+            return Found(prefixed, f"{field.prefix}*") if prefixed else None
+        value = parse_text(field, self.env[spelling], spelling)
+        if field.kind is Kind.PAIRS and isinstance(value, tuple):
+            value = (*value, *prefixed)
+        return Found(value, spelling)
+
+    def _prefixed(self, field: Field) -> tuple[Pair, ...]:
+        """Variables such as `BUILD_ARG_name`: taken verbatim, also when empty."""
+        if not field.prefix:
+            return ()
+        cut = len(field.prefix)
+        names = (name for name in self.env if name.startswith(field.prefix) and len(name) > cut)
+        return tuple(Pair(key=name[cut:], value=self.env[name], origin=name) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed YAML file or request: field keys to plain values.
+
+    Args:
+        values: the mapping.
+        name: how to call it in messages (`ocibuild.yml`, `request`).
+        is_request: keys are the request's, and match in any case.
+        trusted: it may set fields of `Scope.HOST`.
+    """
+
+    values: Mapping[str, object]
+    name: str
+    is_request: bool = False
+    trusted: bool = True
+
+    def find(self, field: Field) -> Found | None:
+        """See `Source.find`."""
+        key = field.request if self.is_request else field.name.replace("_", "-")
+        value = self._lookup(key) if key else None
+        if value is None or value == "":
+            return None
+        origin = f"{self.name}: {key}"
+        if field.scope is Scope.HOST and not self.trusted:
+            raise UsageError(
+                f"{origin}: not allowed in a file that lies beside the sources",
+                why="whoever can change the sources could choose logins, plugins or the engine",
+                do="name the file with --config, or move the key to ~/.config/ocibuild.yml",
+            )
+        return Found(_from_document(field, value, origin), origin)
+
+    def _lookup(self, key: str) -> object:
+        if not self.is_request:
+            return self.values.get(key)
+        return next((value for name, value in self.values.items() if name.lower() == key), None)
+
+
+def parse_text(field: Field, text: str, origin: str) -> object:
+    """One text as the field's kind reads it."""
+    try:
+        match field.kind:
+            case Kind.BOOL:
+                return parse_bool(text)
+            case Kind.DURATION:
+                return parse_duration(text)
+            case Kind.LIST:
+                return split_list(text)
+            case Kind.PAIRS:
+                return tuple(_pair(item, origin) for item in split_list(text))
+            case Kind.CHOICE:
+                return _choice(field, text)
+            case _:
+                return text
+    except ValueError as error:
+        raise UsageError(f"{origin}={text!r}: {error}") from None
+
+
+def _from_document(field: Field, value: object, origin: str) -> object:
+    match field.kind, value:
+        case Kind.BOOL, bool():
+            return value
+        case Kind.LIST, list():
+            return tuple(_scalar(item, origin) for item in value)
+        case Kind.PAIRS, dict():
+            return tuple(Pair(key=str(key), value=_scalar(item, origin), origin=origin) for key, item in value.items())
+        case Kind.PAIRS, list():
+            return tuple(_pair(_scalar(item, origin), origin) for item in value)
+        case Kind.BOOL | Kind.PAIRS, _:
+            raise _wrong_type(field, value, origin)
+        case _:
+            return parse_text(field, _scalar(value, origin), origin)
+
+
+def _scalar(value: object, origin: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise UsageError(f"{origin}: {type(value).__name__} where a text is expected", do="put the value in quotes")
+
+
+def _wrong_type(field: Field, value: object, origin: str) -> UsageError:
+    wanted = {Kind.BOOL: "true or false", Kind.PAIRS: "a map or a list of key=value"}[field.kind]
+    return UsageError(f"{origin}: {type(value).__name__} where {wanted} is expected")
+
+
+def _choice(field: Field, text: str) -> str:
+    if text not in field.choices:
+        raise ValueError("use one of " + ", ".join(field.choices))
+    return text
+
+
+def _pair(text: str, origin: str) -> Pair:
+    try:
+        key, value = split_pair(text)
+    except ValueError as error:
+        raise UsageError(f"{origin}: {error}", do=f"write {origin} NAME=VALUE") from None
+    return Pair(key=key, value=value, origin=origin)
+
+
+def _texts(value: object) -> Sequence[str]:
+    return value if isinstance(value, tuple) else (str(value),)

@@ -1,0 +1,84 @@
+"""How a setting's text is read. Pure; every function raises ValueError with the reason alone."""
+
+from __future__ import annotations
+
+import re
+
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+
+def parse_bool(text: str) -> bool:
+    """The spellings of Go's strconv.ParseBool and no others (https://pkg.go.dev/strconv#ParseBool)."""
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise ValueError("not a boolean: use true or false")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds, from `30`, `1.5s`, `250ms`, `2m` or `1h`."""
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        raise ValueError("not a duration: use 30s, 500ms, 2m or 1h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """Items between commas, untrimmed, empty ones kept; `{…}` protects the commas inside.
+
+    The rule of https://github.com/vrischmann/envconfig, which reads the lists of the Concourse task.
+    """
+    items = [""]
+    protected = False
+    for char in text:
+        protected = (protected or char == "{") and char != "}"
+        if char == "," and not protected:
+            items.append("")
+        else:
+            items[-1] += char
+    return tuple(items)
+
+
+def split_pair(text: str) -> tuple[str, str]:
+    """`key=value` at the first `=`; the value may hold more of them and may be empty.
+
+    The message of a failure repeats nothing of the text: a build argument may be a secret.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError("an item without '='")
+    if not key:
+        raise ValueError("an item with nothing before its '='")
+    return key, value
+
+
+def split_go_path(path: str) -> tuple[str, str]:
+    """Directory and base name as Go's `filepath.Dir` and `filepath.Base` take them.
+
+    >>> split_go_path("a/b/")
+    ('a/b', 'b')
+    >>> split_go_path("Dockerfile")
+    ('.', 'Dockerfile')
+    """
+    directory = _clean(path[: path.rfind("/") + 1])
+    stripped = path.rstrip("/")
+    base = stripped[stripped.rfind("/") + 1 :] if stripped else ("/" if path else ".")
+    return directory, base
+
+
+def _clean(path: str) -> str:
+    """Go's `filepath.Clean` (https://pkg.go.dev/path/filepath#Clean)."""
+    rooted = path.startswith("/")
+    kept: list[str] = []
+    for part in path.split("/"):
+        if part in ("", "."):
+            continue
+        if part == ".." and kept and kept[-1] != "..":
+            kept.pop()
+        elif part != ".." or not rooted:
+            kept.append(part)
+    return ("/" if rooted else "") + "/".join(kept) or "."

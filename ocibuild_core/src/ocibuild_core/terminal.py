@@ -1,0 +1,80 @@
+"""What we say to people, on stderr: results and talk, by how much they want to hear."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    import logging
+
+QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
+
+
+class Talk:
+    """Lines on stderr, masked by `mask` once there are secrets to mask.
+
+    Args:
+        level: QUIET (errors alone), NORMAL, VERBOSE (-v) or DEBUG (-vv).
+        stream: where lines go.
+    """
+
+    def __init__(self, level: int = NORMAL, stream: TextIO | None = None) -> None:
+        self.level = level
+        self.mask = str
+        self._stream = stream or sys.stderr
+
+    def error(self, text: object) -> None:
+        """Always shown."""
+        self._write(f"error: {text}")
+
+    def warn(self, text: object) -> None:
+        """Shown unless -q."""
+        if self.level > QUIET:
+            self._write(f"warning: {text}")
+
+    def say(self, text: object) -> None:
+        """Shown unless -q: results and what a person will want to do next."""
+        if self.level > QUIET:
+            self._write(str(text))
+
+    def detail(self, text: object) -> None:
+        """Shown with -v: decisions."""
+        if self.level >= VERBOSE:
+            self._write(str(text))
+
+    def logger(self) -> logging.Logger:
+        """A logger for plugins that talks through here."""
+        import logging  # noqa: PLC0415  # 8 ms, and only a login needs it
+
+        logger = logging.getLogger("ocibuild")
+        logger.propagate = False
+        logger.setLevel(logging.DEBUG)
+        logger.handlers = [_handler(self)]
+        return logger
+
+    def _write(self, text: str) -> None:
+        # A closed stderr must not turn a good build into a failed one.
+        try:
+            self._stream.write(self.mask(text) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass
+
+
+def _handler(talk: Talk) -> logging.Handler:
+    import logging  # noqa: PLC0415
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            if record.levelno >= logging.ERROR:
+                talk.error(text)
+            elif record.levelno >= logging.WARNING:
+                talk.warn(text)
+            elif record.levelno >= logging.INFO:
+                talk.detail(text)
+            elif talk.level >= DEBUG:
+                talk.detail(text)
+
+    return Handler()

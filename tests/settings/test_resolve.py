@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ocibuild_core.errors import Failures, UsageError
+from ocibuild_core.settings.model import BuildSettings, Pair
+from ocibuild_core.settings.resolve import resolve
+from ocibuild_core.settings.sources import CommandLine, Document, Environment
+from ocibuild_core.settings.table import FIELDS, four_spellings
+
+
+def settle(env: dict[str, str] | None = None, flags: dict[str, Any] | None = None, *more: Document) -> BuildSettings:
+    return resolve([CommandLine(flags or {}, env or {}), Environment(env or {}), *more])
+
+
+def arguments(pairs: tuple[Pair, ...]) -> dict[str, str]:
+    return {pair.key: pair.value for pair in pairs}
+
+
+def test_every_row_of_the_table_is_an_attribute_and_the_reverse() -> None:
+    attributes = set(BuildSettings.__dataclass_fields__) - {"origins"}
+    assert {field.name for field in FIELDS} == attributes
+
+
+def test_defaults_hold_and_say_so() -> None:
+    settings = settle()
+    assert (settings.context, settings.target, settings.debug, settings.build_args) == (".", None, False, ())
+    assert settings.origin("context") == "default"
+
+
+@pytest.mark.parametrize("spelling", ["TARGETFILE", "TARGET_FILE", "target_file", "targetfile"])
+def test_four_spellings(spelling: str, tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("\u00a0 stage \n")
+    assert settle({spelling: str(tmp_path / "t")}).target == "stage"
+
+
+def test_the_first_spelling_that_is_not_empty_wins() -> None:
+    assert four_spellings("TARGET_FILE") == ("TARGETFILE", "TARGET_FILE", "target_file", "targetfile")
+    settings = settle({"TARGET": "", "target": "x"})
+    assert (settings.target, settings.origin("target")) == ("x", "target")
+
+
+def test_a_target_file_overrides_the_target_even_to_nothing(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("\n")
+    assert settle({"TARGET": "x", "TARGET_FILE": str(tmp_path / "t")}).target is None
+
+
+def test_flags_win_over_the_environment_and_it_over_yaml() -> None:
+    yaml = Document({"target": "yaml", "debug": True}, "ocibuild.yml")
+    assert settle({"TARGET": "env"}, {"target": "flag"}, yaml).target == "flag"
+    assert settle({"TARGET": "env"}, {}, yaml).target == "env"
+    assert settle({}, {}, yaml).origin("target") == "ocibuild.yml: target"
+
+
+def test_build_arguments_go_list_prefix_file_flags_and_the_last_wins(tmp_path: Path) -> None:
+    (tmp_path / "args").write_text("c=file\nd=file\n\n e=kept space\n")
+    env = {
+        "BUILD_ARGS": "a=list,b=list,c=list,d=list",
+        "BUILD_ARG_b": "prefix, not split",
+        "BUILD_ARG_c": "prefix",
+        "BUILD_ARG_empty": "",
+        "BUILD_ARGS_FILE": str(tmp_path / "args"),
+    }
+    settings = settle(env, {"build_args": ("d=flag",)})
+    assert arguments(settings.build_args) == {
+        "a": "list",
+        "b": "prefix, not split",
+        "c": "file",
+        "d": "flag",
+        "empty": "",
+        " e": "kept space",
+    }
+
+
+def test_a_yaml_file_of_arguments_keeps_the_raw_text(tmp_path: Path) -> None:
+    (tmp_path / "args.yml").write_text("v: 1.10\ny: yes\nn: ~\nq: '012'\n")
+    settings = settle({"BUILD_ARGS_FILE": str(tmp_path / "args.yml")})
+    assert arguments(settings.build_args) == {"v": "1.10", "y": "yes", "n": "~", "q": "012"}
+
+
+def test_a_nested_value_in_a_yaml_file_of_arguments_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "args.yaml").write_text("a: {b: c}\n")
+    with pytest.raises(UsageError, match="'a' is nested"):
+        settle({"BUILD_ARGS_FILE": str(tmp_path / "args.yaml")})
+
+
+def test_a_labels_file_is_never_yaml(tmp_path: Path) -> None:
+    (tmp_path / "labels.yml").write_text("a: b=c\n")
+    assert arguments(settle({"LABELS_FILE": str(tmp_path / "labels.yml")}).labels) == {"a: b": "c"}
+
+
+def test_a_flag_without_a_value_takes_it_from_the_environment_or_is_left_out() -> None:
+    settings = settle({"TOKEN": "t"}, {"build_args": ("TOKEN", "UNSET")})
+    assert arguments(settings.build_args) == {"TOKEN": "t"}
+
+
+@pytest.mark.parametrize("name", ["BUILD_ARGS", "LABELS"])
+def test_a_malformed_item_is_named_without_its_text(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name}: an item without '='") as error:
+        settle({name: "a=b,hunter2"})
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_bad_line_of_a_file_is_named_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "args").write_text("a=b\n\nhunter2\n")
+    with pytest.raises(UsageError, match="line 3") as error:
+        settle({"BUILD_ARGS_FILE": str(tmp_path / "args")})
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_named_with_its_setting() -> None:
+    with pytest.raises(UsageError, match=r"TARGET_FILE: cannot read /no/such"):
+        settle({"TARGET_FILE": "/no/such"})
+
+
+def test_several_bad_values_are_reported_together() -> None:
+    with pytest.raises(Failures) as error:
+        settle({"DEBUG": "yes", "LOGIN_TIMEOUT": "soon"})
+    assert "DEBUG" in str(error.value)
+    assert "LOGIN_TIMEOUT" in str(error.value)
+
+
+def test_a_found_file_may_not_choose_logins() -> None:
+    with pytest.raises(UsageError, match="beside the sources"):
+        settle({}, {}, Document({"login": ["ecr"]}, "ocibuild.yml", trusted=False))
+
+
+def test_a_request_matches_keys_in_any_case_and_checks_types() -> None:
+    assert resolve([Document({"Target": "x"}, "request", is_request=True)]).target == "x"
+    with pytest.raises(UsageError, match="request: debug: str where true or false"):
+        resolve([Document({"debug": "true"}, "request", is_request=True)])

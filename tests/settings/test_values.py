@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocibuild_core.settings.values import parse_bool, parse_duration, split_go_path, split_list, split_pair
+
+
+@pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
+def test_gos_spellings_of_true(text: str) -> None:
+    assert parse_bool(text) is True
+
+
+@pytest.mark.parametrize("text", ["0", "f", "F", "FALSE", "false", "False"])
+def test_gos_spellings_of_false(text: str) -> None:
+    assert parse_bool(text) is False
+
+
+@pytest.mark.parametrize("text", ["yes", "no", "on", "tRUE", " true", "2", ""])
+def test_nothing_else_is_a_boolean(text: str) -> None:
+    with pytest.raises(ValueError, match="not a boolean"):
+        parse_bool(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30", 30), ("1.5s", 1.5), ("250ms", 0.25), ("2m", 120), ("1h", 3600)])
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1", "1d", "1 s", "١s", "1e3"])
+def test_malformed_durations(text: str) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("a", ("a",)),
+        ("a,b", ("a", "b")),
+        (" a , b ", (" a ", " b ")),
+        ("a,", ("a", "")),
+        (",,", ("", "", "")),
+        ("a={1,2},b", ("a={1,2}", "b")),
+        ("{a,b", ("{a,b",)),
+    ],
+)
+def test_lists_split_at_commas_untrimmed_and_braces_protect(text: str, items: tuple[str, ...]) -> None:
+    assert split_list(text) == items
+
+
+@given(st.lists(st.text(st.characters(exclude_characters=",{}")), min_size=1))
+def test_items_without_commas_and_braces_come_back(items: list[str]) -> None:
+    assert split_list(",".join(items)) == tuple(items)
+
+
+def test_a_pair_splits_at_the_first_equals_sign() -> None:
+    assert split_pair("a=b=c") == ("a", "b=c")
+    assert split_pair("a=") == ("a", "")
+
+
+@pytest.mark.parametrize("text", ["a", "=b", ""])
+def test_what_is_no_pair(text: str) -> None:
+    with pytest.raises(ValueError, match="="):
+        split_pair(text)
+
+
+# Each pair is what Go's filepath.Dir and filepath.Base print for the path.
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("Dockerfile", (".", "Dockerfile")),
+        ("a/b", ("a", "b")),
+        ("a/b/", ("a/b", "b")),
+        ("/a", ("/", "a")),
+        ("./x/../a/D", ("a", "D")),
+        ("../D", ("..", "D")),
+        ("a//b", ("a", "b")),
+        ("/", ("/", "/")),
+        ("", (".", ".")),
+    ],
+)
+def test_paths_are_taken_apart_as_go_does(path: str, parts: tuple[str, str]) -> None:
+    assert split_go_path(path) == parts

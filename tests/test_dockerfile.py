@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from ocibuild_core.dockerfile import expand, needed_images
+
+
+def references(text: str, **kwargs: object) -> list[str]:
+    return [use.reference for use in needed_images(text, **kwargs)]  # type: ignore[arg-type]
+
+
+def test_from_with_expanded_arguments() -> None:
+    text = "ARG V=3 REG=r.example\nARG BASE=${REG}/base:${V:-1}\nFROM --platform=$BUILDPLATFORM $BASE AS a\n"
+    assert references(text) == ["r.example/base:3"]
+    assert references(text, build_args={"V": "9"}) == ["r.example/base:9"]
+
+
+def test_an_argument_that_no_arg_declares_does_not_expand() -> None:
+    assert references("FROM base:$V\n", build_args={"V": "9"}) == ["base:"]
+
+
+def test_own_stages_numbers_and_scratch_are_no_images() -> None:
+    assert references("FROM scratch AS A\nFROM a\nCOPY --from=0 / /\nCOPY --from=A / /\n") == []
+
+
+def test_stages_that_the_target_does_not_need_are_left_out() -> None:
+    text = "FROM one AS a\nFROM two AS b\nFROM a\nCOPY --from=three:1 / /\n"
+    assert references(text) == ["one", "three:1"]
+    assert references(text, target="B") == ["two"]
+
+
+def test_a_stage_reached_only_by_copy_or_mount_counts() -> None:
+    assert references("FROM one AS a\nFROM two AS b\nFROM scratch\nCOPY --from=a / /\nRUN --mount=from=b true\n") == [
+        "one",
+        "two",
+    ]
+
+
+def test_mounts_name_images() -> None:
+    text = "FROM one\nRUN --mount=type=cache,target=/x --mount=type=bind,from=tools/img:2,target=/t true\n"
+    assert references(text) == ["one", "tools/img:2"]
+
+
+def test_syntax_directive_counts_and_only_at_the_top() -> None:
+    assert references("# syntax=docker/dockerfile:1\nFROM one\n# syntax=evil\n") == ["docker/dockerfile:1", "one"]
+    assert references("\n# a comment\n# syntax=late\nFROM one\n") == ["one"]
+
+
+def test_bodies_of_heredocs_are_not_read() -> None:
+    assert references("FROM one\nRUN <<EOF\nFROM evil\nEOF\nCOPY <<-'X' /x\n\tFROM evil\n\tX\nFROM two\n") == ["two"]
+
+
+def test_continuations_with_comments_between_and_another_escape() -> None:
+    assert references("FROM one\nCOPY \\\n  # a comment\n\n  --from=two / /\n") == ["one", "two"]
+    assert references("# escape=`\nFROM one\nCOPY `\n --from=two / /\n") == ["one", "two"]
+
+
+def test_named_contexts_stand_before_images() -> None:
+    assert references("FROM base\n", contexts=["Base"]) == []
+
+
+def test_line_and_purpose_are_told() -> None:
+    (use,) = needed_images("\n# x\nfrom one\n")
+    assert (use.purpose, use.line) == ("FROM", 3)
+
+
+@pytest.mark.parametrize("text", ["", "FROM", "FROM\nCOPY --from=", "ARG", "RUN <<EOF", "\\", "FROM ${", "\x00"])
+def test_malformed_files_are_left_to_buildkit(text: str) -> None:
+    assert [use for use in references(text) if not use.strip("\x00")] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("$A-$B", "1-"),
+        ("${A:-x}${B:-x}${E:-x}${E-x}", "1xx"),
+        ("${A:+y}${B:+y}${E:+y}${E+y}", "yy"),
+        (r"\$A", "$A"),
+        ("${B:-$A}", "1"),
+        ("${B:?no}", None),
+        ("${A:?no}", "1"),
+        ("${A#x}", None),
+    ],
+)
+def test_expansion(text: str, expanded: str | None) -> None:
+    assert expand(text, {"A": "1", "E": ""}) == expanded
