@@ -1,13 +1,21 @@
-"""What the installed plugins offer, each thing with the plugin that it came from."""
+"""What the installed plugins offer, each thing with the plugin that it came from, and what is wrong with the others."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, TypeVar
+
+from ocibuild_core.errors import PluginError, raise_all
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ocibuild_core.exporting import Exporter
     from ocibuild_core.providers import AuthProvider
+
+HOST_DISTRIBUTION = "ocibuild-core"
+"""The distribution of the host itself; its own exporters come through the hook like anybody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +50,143 @@ class LoadedExporter:
 
     exporter: Exporter
     source: PluginSource
+
+
+class PluginStatus(Enum):
+    """What became of an installed plugin."""
+
+    OK = "ok"
+    """Loaded; what it offers is in the catalog."""
+    BLOCKED = "blocked"
+    """Left out by the user, never imported."""
+    BROKEN = "broken"
+    """Nothing of it is used."""
+    MISSING = "missing"
+    """On the allow-list, but not installed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why a plugin is not used.
+
+    Args:
+        what: what is wrong, one line without a full stop: it follows the plugin's name.
+        why: the cause, one line; may be empty when `what` holds it.
+        do: what its user can do about it; empty when there is nothing but a newer release.
+        error: the exception behind it, for a traceback on demand.
+    """
+
+    what: str
+    why: str = ""
+    do: str = ""
+    error: BaseException | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginState:
+    """One plugin, whatever became of it.
+
+    Args:
+        source: id, distribution, version.
+        status: what became of it.
+        problem: why it is not used; None when it is.
+        location: the file or directory that it was, or would be, loaded from.
+        hook_api: the version of the hook contract that it was written for; None when it was not loaded.
+        seconds: how long its import took.
+        chatter: what it wrote to stdout while it was imported, shortened.
+    """
+
+    source: PluginSource
+    status: PluginStatus
+    problem: Problem | None = None
+    location: str = ""
+    hook_api: int | None = None
+    seconds: float = 0.0
+    chatter: str = ""
+
+    def error(self) -> PluginError:
+        """The error for somebody who needs this plugin."""
+        problem = self.problem or Problem(what="is not used")
+        do = problem.do or f"pip install --upgrade {self.source.distribution}; if that does not help, tell its author"
+        return PluginError(f"{self.source}: {problem.what}", why=problem.why, do=do)
+
+    def line(self) -> str:
+        """The one line for somebody who does not need it."""
+        problem = self.problem or Problem(what="is not used")
+        why = f" ({problem.why.splitlines()[0]})" if problem.why else ""
+        return f"{self.source} is not used: {problem.what}{why}"
+
+
+_Loaded = TypeVar("_Loaded", LoadedProvider, LoadedExporter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """What is installed.
+
+    Args:
+        providers: the auth providers of all plugins that are in order.
+        exporters: likewise the exporters.
+        plugins: every plugin, whatever its state, by id.
+    """
+
+    providers: tuple[LoadedProvider, ...] = ()
+    exporters: tuple[LoadedExporter, ...] = ()
+    plugins: tuple[PluginState, ...] = ()
+
+    def provider(self, name: str) -> LoadedProvider:
+        """The provider that a user asked for by name or alias, in any case.
+
+        Raises `PluginError`: about the plugin that is broken, blocked or missing, or with what is installed instead.
+        """
+        named = {
+            spelling: loaded
+            for loaded in self.providers
+            for spelling in (loaded.provider.name, *loaded.provider.aliases)
+        }
+        return self._get("auth provider", name, named)
+
+    def exporter(self, name: str) -> LoadedExporter:
+        """The exporter that a user asked for by name, in any case. Raises as `provider` does."""
+        return self._get("exporter", name, {loaded.exporter.name: loaded for loaded in self.exporters})
+
+    def check_allowed(self) -> None:
+        """Raise when a plugin of the allow-list is not installed: the list says that it is counted on."""
+        raise_all([state.error() for state in self.plugins if state.status is PluginStatus.MISSING])
+
+    def remarks(self) -> tuple[str, ...]:
+        """One line for each broken plugin, and for each that behaved oddly while it was imported: for `-v`."""
+        broken = [state.line() for state in self.plugins if state.status is PluginStatus.BROKEN]
+        slow = [
+            f"{state.source} took {state.seconds:.1f} s to import"
+            for state in self.plugins
+            if state.seconds >= _SLOW_SECONDS
+        ]
+        loud = [
+            f"{state.source} wrote to stdout while it was imported: {state.chatter}"
+            for state in self.plugins
+            if state.chatter
+        ]
+        return (*broken, *slow, *loud)
+
+    def _get(self, kind: str, name: str, named: Mapping[str, _Loaded]) -> _Loaded:
+        wanted = name.strip().lower()
+        if wanted in named:
+            return named[wanted]
+        culprits = [state for state in self.plugins if state.problem and state.source.id.lower() == wanted]
+        raise_all([state.error() for state in culprits])
+        raise self._unknown(kind, name, sorted(named))
+
+    def _unknown(self, kind: str, name: str, known: Sequence[str]) -> PluginError:
+        from ocibuild_core.suggest import install_hint, nearest  # noqa: PLC0415  # only for a message
+
+        out_of_order = [state.line() for state in self.plugins if state.status is PluginStatus.BROKEN]
+        installed = f"installed: {', '.join(known) or 'none'}"
+        return PluginError(
+            f"no {kind} {name!r} is installed{nearest(name, known)}",
+            why="\n".join([installed, *out_of_order]),
+            do=install_hint(name),
+        )
+
+
+_SLOW_SECONDS = 0.5

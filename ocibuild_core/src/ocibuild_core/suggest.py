@@ -1,0 +1,68 @@
+"""What to propose to somebody who named something that is not there. Loaded for an error message alone."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from ocibuild_core.catalog import HOST_DISTRIBUTION
+from ocibuild_core.hooks import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_REQUIREMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
+_WORDS = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean '…'?`, or nothing when nothing is near."""
+    near = difflib.get_close_matches(name.strip().lower(), list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def install_hint(name: str) -> str:
+    """How to get the plugin that offers `name`."""
+    wanted = name.strip().lower()
+    if wanted in _extras(HOST_DISTRIBUTION):
+        return f"pip install '{HOST_DISTRIBUTION}[{wanted}]'"
+    if _WORDS.fullmatch(wanted):
+        return f"install the plugin that offers it (pip install {PROJECT}-{wanted}, if it is called so)"
+    return "see `ocibuild plugins` for what is installed"
+
+
+def module_hint(distribution: str, module: str) -> str:
+    """How to get a module that a plugin could not import: its extra or its requirement, where its metadata tells.
+
+    A requirement and the module that it brings often have the same name but for `-` and `_`; where they have not,
+    the answer is to install the plugin anew, with all that it requires.
+    """
+    top = module.partition(".")[0]
+    for requirement in _requirements(distribution):
+        name = _REQUIREMENT_NAME.match(requirement)
+        if name is None or not _names_module(name.group(), top):
+            continue
+        extra = _EXTRA.search(requirement)
+        return f"pip install '{distribution}[{extra.group(1)}]'" if extra else f"pip install {name.group()}"
+    return f"pip install --force-reinstall {distribution}"
+
+
+def _names_module(requirement: str, module: str) -> bool:
+    return re.sub(r"[-_.]+", "_", requirement).lower() == module.lower()
+
+
+def _requirements(distribution: str) -> list[str]:
+    try:
+        return metadata.requires(distribution) or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def _extras(distribution: str) -> list[str]:
+    try:
+        return metadata.metadata(distribution).get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        return []
