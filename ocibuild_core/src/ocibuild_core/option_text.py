@@ -1,0 +1,96 @@
+"""How the value of an option is read: from text, and from what a YAML file or a request holds.
+
+Pure; every function raises ValueError with the reason alone and never repeats the value, which may be a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocibuild_core.options import OptionType
+from ocibuild_core.secret import Secret
+from ocibuild_core.settings.values import parse_bool, parse_duration, split_list
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ocibuild_core.options import Option, OptionValue
+
+# Eighteen digits fit every 64-bit integer and keep `int()` from its limit on long texts.
+_INT = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+
+
+def parse_text(option: Option, text: str) -> OptionValue:
+    """The value of one text, by the option's type."""
+    if option.type is OptionType.CHOICE:
+        return _choice(option.choices, text)
+    return _READERS[option.type](text)
+
+
+def parse_list(texts: Sequence[str]) -> tuple[str, ...]:
+    """The items of all texts together: between commas, trimmed, empty ones dropped; `{…}` protects its commas."""
+    return tuple(item.strip() for text in texts for item in split_list(text) if item.strip())
+
+
+def parse_document(option: Option, value: object) -> OptionValue:
+    """The value of what a YAML file or a request holds: a scalar, or for a list also a sequence or a mapping.
+
+    A mapping gives `key=value` items; values that are themselves nested become JSON.
+    """
+    if option.type is OptionType.LIST and isinstance(value, dict):
+        return tuple(f"{key}={_item(item)}" for key, item in value.items())
+    if option.type is OptionType.LIST and isinstance(value, list | tuple):
+        return tuple(text for item in value if (text := _item(item).strip()))
+    if isinstance(value, dict | list | tuple):
+        kind = "a mapping" if isinstance(value, dict) else "a list"
+        raise ValueError(f"{kind} where one value is expected")  # noqa: TRY004  # one class for all reasons
+    return parse_text(option, _scalar(value))
+
+
+def _item(value: object) -> str:
+    if isinstance(value, dict | list | tuple):
+        import json  # noqa: PLC0415  # rare, and not on the way to `--help`
+
+        return json.dumps(value)
+    return "" if value is None else _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    """The text of a scalar, as one would write it in the environment."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError(f"a {type(value).__name__} where a text is expected: put it in quotes")
+
+
+def _int(text: str) -> int:
+    if not _INT.fullmatch(text.strip()):
+        raise ValueError("not a whole number")
+    return int(text)
+
+
+def _path(text: str) -> Path:
+    if "\0" in text:
+        raise ValueError("a path cannot hold a NUL character")
+    return Path(text)
+
+
+def _choice(choices: Sequence[str], text: str) -> str:
+    for choice in choices:
+        if choice.lower() == text.strip().lower():
+            return choice
+    raise ValueError(f"use one of {', '.join(choices)}")
+
+
+_READERS: dict[OptionType, Callable[[str], OptionValue]] = {
+    OptionType.TEXT: str,
+    OptionType.INT: _int,
+    OptionType.BOOL: parse_bool,
+    OptionType.PATH: _path,
+    OptionType.DURATION: parse_duration,
+    OptionType.LIST: lambda text: parse_list([text]),
+    OptionType.SECRET: Secret,
+}
