@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from ocibuild_testkit.plugin import RegistryFactory
 from ocibuild_testkit.registry import (
     Authority,
     Content,
@@ -31,6 +30,7 @@ from ocibuild_testkit.registry import (
     build_image,
     build_index,
 )
+from ocibuild_testkit.registry_fixtures import RegistryFactory
 
 
 def ask(

@@ -3,8 +3,8 @@
 Example:
     from ocibuild_testkit.registry import Authority, PasswordAuth, RegistryServer
 
-with RegistryServer(auth=PasswordAuth({"alice": "s3cret"}), tls=Authority()) as registry:
-    registry.push_image("team/base:1", files={"etc/motd": "hello"})
+    with RegistryServer(auth=PasswordAuth({"alice": "s3cret"}), tls=Authority()) as registry:
+        registry.push_image("team/base:1", files={"etc/motd": "hello"})
 """
 
 from ocibuild_testkit.registry.accounts import Accounts, Identity
