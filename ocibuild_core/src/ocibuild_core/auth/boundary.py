@@ -1,0 +1,243 @@
+"""The border between host and auth provider: whatever a provider does comes out as an answer or an error of ours.
+
+Every failure names plugin, distribution and version.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from ocibuild_core.auth.calls import Call, CallTimeout
+from ocibuild_core.errors import CredentialError, CredentialsUnavailable, OcibuildError, PluginError, UsageError
+from ocibuild_core.options import OptionValues
+from ocibuild_core.providers import (
+    AuthProvider,
+    Credential,
+    CredentialRequest,
+    CredentialStore,
+    Match,
+    ProviderContext,
+    StoredCredential,
+)
+from ocibuild_core.registry.hosts import normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ocibuild_core.catalog import LoadedProvider
+    from ocibuild_core.clock import Clock
+
+_T = TypeVar("_T")
+
+_OWN_RECORDS = ("ocibuild_core/providers.py", "ocibuild_core/options.py", "ocibuild_core/secret.py")
+"""Code of the surface that refuses a malformed record: its texts hold no secret, so they may be shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every provider is given alike.
+
+    Args:
+        env: the user's environment.
+        clock: where time comes from.
+        timeout: seconds for one call.
+    """
+
+    env: Mapping[str, str]
+    clock: Clock
+    timeout: float
+
+
+class GuardedProvider:
+    """An auth provider behind a wall: deadlines, type checks, blame.
+
+    Args:
+        loaded: the provider and its plugin.
+        surroundings: what every provider is given.
+        options: the values of its options; None: their defaults.
+        explicit: the user named it.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedProvider,
+        surroundings: Surroundings,
+        *,
+        options: OptionValues | None,
+        explicit: bool,
+    ) -> None:
+        self.provider: AuthProvider = loaded.provider
+        self.source = loaded.source
+        self.name = loaded.provider.name
+        self.explicit = explicit
+        self.hung: list[str] = []
+        self._options = options or OptionValues({option.name: option.default for option in self.provider.options})
+        self._env = surroundings.env
+        self._clock = surroundings.clock
+        self._timeout = surroundings.timeout
+        self._log = logging.getLogger(f"ocibuild.auth.{self.name}")
+        self._matches: dict[str, Match | OcibuildError] = {}
+        self._registries: frozenset[str] | OcibuildError | None = None
+        self._registries_lock = threading.Lock()
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.source}"
+
+    @property
+    def stores(self) -> bool:
+        """Whether it can keep credentials."""
+        return isinstance(self.provider, CredentialStore)
+
+    def match(self, registry: str) -> Match:
+        """How well it fits the registry; asked once."""
+        if registry not in self._matches:
+            try:
+                self._matches[registry] = self._match(registry)
+            except OcibuildError as error:
+                self._matches[registry] = error
+        found = self._matches[registry]
+        if isinstance(found, OcibuildError):
+            raise found
+        return found
+
+    def registries(self) -> frozenset[str]:
+        """The registries that its options name, by their one name; asked once."""
+        with self._registries_lock:
+            if self._registries is None:
+                try:
+                    self._registries = self._named_registries()
+                except OcibuildError as error:
+                    self._registries = error
+        if isinstance(self._registries, OcibuildError):
+            raise self._registries
+        return self._registries
+
+    def get(self, registry: str) -> Credential | None:
+        """Its credential for the registry; checked, not expired."""
+        credential = self._call("get", registry, lambda: self.provider.get(self._request(registry)))
+        if credential is None:
+            return None
+        if not isinstance(credential, Credential):
+            raise self._fault(f"returned {_kind(credential)} for {registry}, not a Credential")
+        if credential.expires_at and credential.expires_at <= self._clock.now():
+            raise CredentialError(
+                f"{self.source}: the credential for {registry} expired at {credential.expires_at.isoformat()}",
+                why=f"this machine's clock says {self._clock.now().isoformat(timespec='seconds')}",
+                do="compare the clock with the time of the service that made the credential, or get a new one",
+            )
+        return credential
+
+    def store(self, registry: str, credential: Credential) -> None:
+        """Keep a credential."""
+        keeper = self._keeper()
+        self._call("store", registry, lambda: keeper.store(self._request(registry), credential))
+
+    def erase(self, registry: str) -> bool:
+        """Forget the credentials for a registry; False when there were none."""
+        keeper = self._keeper()
+        return bool(self._call("erase", registry, lambda: keeper.erase(self._request(registry))))
+
+    def list(self) -> tuple[StoredCredential, ...]:
+        """What it keeps."""
+        keeper = self._keeper()
+        found = self._call("list", "", lambda: tuple(keeper.list(self._context())))
+        wrong = [item for item in found if not isinstance(item, StoredCredential)]
+        if wrong:
+            raise self._fault(f"listed {_kind(wrong[0])}, not a StoredCredential")
+        return found
+
+    def _match(self, registry: str) -> Match:
+        found = self._call("match", registry, lambda: self.provider.match(registry, self._options))
+        if not isinstance(found, Match):
+            raise self._fault(f"matched {registry} with {_kind(found)}, not a Match")
+        return found
+
+    def _named_registries(self) -> frozenset[str]:
+        found = self._call("registries", "", lambda: tuple(self.provider.registries(self._context())))
+        names: set[str] = set()
+        for item in found:
+            name = normalise(item) if isinstance(item, str) else None
+            if name is None:
+                raise self._fault(f"named {_kind(item) if not isinstance(item, str) else repr(item)} as a registry")
+            names.add(name)
+        return frozenset(names)
+
+    def _keeper(self) -> CredentialStore:
+        if not isinstance(self.provider, CredentialStore):
+            raise PluginError(f"{self.source}: {self.name!r} keeps no credentials")
+        return self.provider
+
+    def _context(self) -> ProviderContext:
+        return ProviderContext(
+            options=self._options,
+            env=self._env,
+            clock=self._clock,
+            deadline=self._clock.monotonic() + self._timeout,
+            log=self._log,
+            explicit=self.explicit,
+        )
+
+    def _request(self, registry: str) -> CredentialRequest:
+        return CredentialRequest(
+            registry=registry,
+            options=self._options,
+            env=self._env,
+            clock=self._clock,
+            deadline=self._clock.monotonic() + self._timeout,
+            log=self._log,
+            explicit=self.explicit,
+        )
+
+    def _call(self, method: str, registry: str, function: Callable[[], _T]) -> _T:
+        about = f" for {registry}" if registry else ""
+        try:
+            return Call(function, say=self._printed).result(self._timeout)
+        except CallTimeout:
+            self.hung.append(f"{self.source}: {method}{about}")
+            raise CredentialError(
+                f"{self.source}: no answer{about} within {self._timeout:g} s",
+                why=f"{self.name!r} was asked to {method} and has not returned",
+                do="look whether the service it asks can be reached from here, or raise --login-timeout",
+            ) from None
+        except (CredentialError, UsageError) as error:
+            raise self._named(error) from error
+        except BaseException as error:  # noqa: BLE001  # the plugin boundary
+            # SystemExit included: it ends this call, not the program.
+            self._log.debug("%s: %s%s raised", self.source, method, about, exc_info=error)
+            raise self._fault(f"{method}{about} raised {type(error).__name__}", why=_place(error)) from None
+
+    def _printed(self, line: str) -> None:
+        self._log.info("%s printed: %s", self.source, line)
+
+    def _named(self, error: CredentialError | UsageError) -> OcibuildError:
+        kinds = (CredentialsUnavailable, CredentialError, UsageError)
+        kind = next(kind for kind in kinds if isinstance(error, kind))
+        return kind(f"{self.source}: {error.summary}", why=error.why, tried=error.tried, do=error.do)
+
+    def _fault(self, what: str, why: str = "") -> PluginError:
+        return PluginError(
+            f"{self.source}: provider {self.name!r} {what}",
+            why=why,
+            do="this is a fault of the plugin: -vv shows more; report it to its authors, or leave it out with "
+            f"--no-plugin {self.source.id}",
+        )
+
+
+def _kind(value: object) -> str:
+    # The type alone: a value in the wrong place may be a password.
+    return f"a value of type {type(value).__name__}"
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised; not its text, which may hold a secret unless it is our own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    last = frames[-1]
+    if last.filename.endswith(_OWN_RECORDS):
+        return str(error)
+    return f"in {last.filename}, line {last.lineno}; its text is not shown, as it may hold a secret"

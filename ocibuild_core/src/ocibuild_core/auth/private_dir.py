@@ -1,0 +1,132 @@
+"""A directory of our own for the length of a build: private, short of path, swept after a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocibuild_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MAX_SOCKET_PATH = 107
+"""Bytes of a unix socket's path: `sun_path` has 108 with its final NUL (unix(7))."""
+
+_NAME = re.compile(r"ocibuild-[0-9]+-[0-9a-f]{8}(\.new)?", re.ASCII)
+_LONGEST_SOCKET = len("/ocibuild-4194304-00000000/broker.sock")
+_MAKING = 60.0
+"""Seconds after which a directory that never got its name is nobody's."""
+
+
+@contextlib.contextmanager
+def private_directory(env: Mapping[str, str], *, outside: Sequence[Path]) -> Iterator[Path]:
+    """A directory (0700) that is removed at the end, and by the next run if this one is killed.
+
+    Args:
+        env: for `TMPDIR` and `XDG_RUNTIME_DIR`.
+        outside: directories that it must not lie in: what lies there may become part of the image.
+
+    Raises:
+        UsageError: no place will do.
+    """
+    refusals: list[str] = []
+    for parent in parents(env):
+        try:
+            _check_place(parent, outside)
+            sweep(parent)
+            directory, lock = _make(parent, f"ocibuild-{os.getpid()}-{secrets.token_hex(4)}")
+        except OSError as error:
+            refusals.append(f"{parent} ({error.strerror})")
+            continue
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+            os.close(lock)
+        return
+    raise UsageError(
+        "there is no place for the build's private directory",
+        tried=refusals,
+        do="set TMPDIR to a writable directory outside of the working directory, with a short path",
+    )
+
+
+def parents(env: Mapping[str, str]) -> list[Path]:
+    """Where it may lie, in this order."""
+    places = (env.get("TMPDIR"), "/tmp", env.get("XDG_RUNTIME_DIR"), "/run", "/dev/shm")  # noqa: S108  # candidates
+    return list(dict.fromkeys(path for place in places if place and (path := Path(place)).is_absolute()))
+
+
+def sweep(parent: Path) -> None:
+    """Remove what killed processes of this user left. Nothing secret is in it; it is only untidy."""
+    try:
+        found = [path for path in parent.iterdir() if _NAME.fullmatch(path.name)]
+    except OSError:
+        return
+    for path in found:
+        with contextlib.suppress(OSError):
+            if _is_stale(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _check_place(parent: Path, outside: Sequence[Path]) -> None:
+    real = parent.resolve(strict=True)
+    # Where somebody works in `/` itself, every place lies in it and the rule says nothing.
+    if any(real.is_relative_to(place) for place in map(Path.resolve, outside) if place != place.parent):
+        raise OSError(errno.EINVAL, "it lies in what is built")
+    if len(os.fsencode(parent)) + _LONGEST_SOCKET > MAX_SOCKET_PATH:
+        raise OSError(errno.ENAMETOOLONG, "its path is too long for a socket")
+
+
+def _make(parent: Path, name: str) -> tuple[Path, int]:
+    """A new directory and the descriptor that holds its lock.
+
+    It gets its name when it is locked, so that a sweeper never sees one that only looks abandoned.
+    """
+    unnamed = parent / f"{name}.new"
+    unnamed.mkdir(mode=0o700)
+    lock = -1
+    try:
+        _check_executable(unnamed)
+        lock = os.open(unnamed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        unnamed.rename(parent / name)
+    except OSError:
+        shutil.rmtree(unnamed, ignore_errors=True)
+        if lock >= 0:
+            os.close(lock)
+        raise
+    return parent / name, lock
+
+
+def _check_executable(directory: Path) -> None:
+    probe = directory / "probe"
+    probe.touch(mode=0o700)
+    # access(2) says no for a file on a file system that is mounted noexec; a program is put here.
+    if not os.access(probe, os.X_OK):
+        raise OSError(errno.EACCES, "programs cannot be run there (noexec)")
+    probe.unlink()
+
+
+def _is_stale(directory: Path) -> bool:
+    """Ours, and its lock is free: the process that made it is gone, also when it ran in another container."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        info = os.fstat(descriptor)
+        if info.st_uid != os.geteuid():
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return not directory.name.endswith(".new") or time.time() - info.st_mtime > _MAKING

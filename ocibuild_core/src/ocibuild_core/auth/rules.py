@@ -1,0 +1,228 @@
+"""Who may answer for a registry, and in which order: `STEPS` is the whole of it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ocibuild_core.auth.answers import Step
+from ocibuild_core.errors import OcibuildError, PluginError
+from ocibuild_core.providers import Match
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ocibuild_core.auth.boundary import GuardedProvider
+    from ocibuild_core.auth.login import LoginSettings
+    from ocibuild_core.providers import Credential
+
+_log = logging.getLogger("ocibuild.auth")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One who may be asked for a registry.
+
+    Args:
+        step: the rule by which its turn comes.
+        who: for people: provider with its plugin, or the file.
+        reason: why it is a candidate.
+        ask: gives the credential, None, or raises an `OcibuildError`.
+        binding: its failure ends the run; otherwise the next one is asked.
+        owes: asked after it had nothing: whether that, too, ends the run.
+        provider: the provider's name, if it is one.
+        lasting: seconds for which an answer without an end is kept; None: for the run.
+        fallback: answers even with nothing: the end of the line.
+    """
+
+    step: Step
+    who: str
+    reason: str
+    ask: Callable[[], Credential | None]
+    binding: bool = False
+    owes: Callable[[], bool] = lambda: False
+    provider: str = ""
+    lasting: float | None = None
+    fallback: bool = False
+
+
+class ConfigEntry(Protocol):
+    """What the user's docker config says for one registry."""
+
+    who: str
+    reason: str
+    binding: bool
+    lasting: float | None
+
+    def credential(self) -> Credential | None:
+        """The credential; None when there is none. Raises `CredentialError`."""
+
+
+class DockerConfig(Protocol):
+    """The user's docker config, as far as the rules look at it."""
+
+    def entries(self, registry: str) -> Sequence[ConfigEntry]:
+        """What it says for the registry, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Everything that decides, gathered.
+
+    Args:
+        login: what the user said.
+        providers: the installed ones, by name.
+        named: provider by the name or alias that the user wrote.
+        config: the user's docker config.
+    """
+
+    login: LoginSettings
+    providers: Mapping[str, GuardedProvider]
+    named: Mapping[str, GuardedProvider]
+    config: DockerConfig
+
+    def candidates(self, registry: str) -> list[Candidate]:
+        """Everyone who may be asked for the registry, in order. The last is nobody: anonymous."""
+        return [candidate for _, step in STEPS for candidate in step(self, registry)]
+
+    def explicit(self) -> list[GuardedProvider]:
+        """The providers that the user named for whatever they know, in his order, each once."""
+        return list({provider.name: provider for provider in map(self.named.get, self._items()) if provider}.values())
+
+    def _items(self) -> list[str]:
+        return [item.name for item in self.login.items]
+
+
+def _pinned(rules: Rules, registry: str) -> list[Candidate]:
+    pin = rules.login.pin_for(registry)
+    if pin is None:
+        return []
+    provider = rules.named[pin.name]
+    return [
+        Candidate(
+            step=Step.PINNED,
+            who=str(provider),
+            reason=f"{pin.origin} names it for {pin.glob}",
+            ask=lambda: provider.get(registry),
+            binding=True,
+            owes=lambda: True,
+            provider=provider.name,
+        )
+    ]
+
+
+def _explicit(rules: Rules, registry: str) -> list[Candidate]:
+    return [found for provider in rules.explicit() if (found := _if_explicit(rules, provider, registry))]
+
+
+def _if_explicit(rules: Rules, provider: GuardedProvider, registry: str) -> Candidate | None:
+    origin = next(item.origin for item in rules.login.items if rules.named[item.name] is provider)
+    try:
+        match = provider.match(registry)
+    except OcibuildError as error:
+        return _failing(Step.EXPLICIT, provider, f"{origin} names it", error, binding=True)
+    if match is Match.NO:
+        return None
+    return Candidate(
+        step=Step.EXPLICIT,
+        who=str(provider),
+        reason=f"{origin} names it, and it {_MATCHES[match]}",
+        ask=lambda: provider.get(registry),
+        binding=True,
+        owes=lambda: match is Match.SPECIFIC or registry in provider.registries(),
+        provider=provider.name,
+    )
+
+
+def _docker_config(rules: Rules, registry: str) -> list[Candidate]:
+    return [
+        Candidate(
+            step=Step.DOCKER_CONFIG,
+            who=entry.who,
+            reason=entry.reason,
+            ask=entry.credential,
+            binding=entry.binding,
+            lasting=entry.lasting,
+        )
+        for entry in rules.config.entries(registry)
+    ]
+
+
+def _automatic(rules: Rules, registry: str) -> list[Candidate]:
+    if not rules.login.automatic:
+        return []
+    explicit = {provider.name for provider in rules.explicit()}
+    others = [provider for name, provider in sorted(rules.providers.items()) if name not in explicit]
+    by_match: dict[Match, list[GuardedProvider]] = {match: [] for match in Match}
+    for provider in others:
+        by_match[_match_quietly(provider, registry)].append(provider)
+    specific = by_match[Match.SPECIFIC]
+    if len(specific) > 1:
+        return [_conflict(specific, registry)]
+    return [_if_automatic(provider, registry, Match.SPECIFIC) for provider in specific] + [
+        _if_automatic(provider, registry, Match.GENERIC) for provider in by_match[Match.GENERIC]
+    ]
+
+
+def _if_automatic(provider: GuardedProvider, registry: str, match: Match) -> Candidate:
+    return Candidate(
+        step=Step.AUTOMATIC,
+        who=str(provider),
+        reason=f"it is installed and {_MATCHES[match]}",
+        ask=lambda: provider.get(registry),
+        provider=provider.name,
+    )
+
+
+def _anonymous(rules: Rules, registry: str) -> list[Candidate]:
+    del rules, registry
+    return [
+        Candidate(
+            step=Step.ANONYMOUS, who="nobody", reason="no one else has a credential", ask=lambda: None, fallback=True
+        )
+    ]
+
+
+STEPS: tuple[tuple[Step, Callable[[Rules, str], list[Candidate]]], ...] = (
+    (Step.PINNED, _pinned),
+    (Step.EXPLICIT, _explicit),
+    (Step.DOCKER_CONFIG, _docker_config),
+    (Step.AUTOMATIC, _automatic),
+    (Step.ANONYMOUS, _anonymous),
+)
+
+_MATCHES = {
+    Match.SPECIFIC: "is made for this registry",
+    Match.GENERIC: "may know this registry as any other",
+}
+
+
+def _match_quietly(provider: GuardedProvider, registry: str) -> Match:
+    try:
+        return provider.match(registry)
+    except OcibuildError as error:
+        _log.info("%s is passed over: %s", provider, error)
+        return Match.NO
+
+
+def _failing(step: Step, provider: GuardedProvider, reason: str, error: OcibuildError, *, binding: bool) -> Candidate:
+    def ask() -> Credential | None:
+        raise error
+
+    return Candidate(step=step, who=str(provider), reason=reason, ask=ask, binding=binding, provider=provider.name)
+
+
+def _conflict(specific: list[GuardedProvider], registry: str) -> Candidate:
+    first, second, *_ = (provider.name for provider in specific)
+    error = PluginError(
+        f"more than one installed provider is made for {registry}: " + "; ".join(map(str, specific)),
+        why="none of them was named, so none can be preferred",
+        do=f"name one: --login {first}={registry} (or {second}), or leave one out with --no-plugin",
+    )
+
+    def ask() -> Credential | None:
+        raise error
+
+    who = "; ".join(map(str, specific))
+    return Candidate(step=Step.AUTOMATIC, who=who, reason="each is made for this registry", ask=ask, binding=True)

@@ -1,0 +1,87 @@
+"""Puts the rules together from what is installed and what the user said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocibuild_core.auth.boundary import GuardedProvider, Surroundings
+from ocibuild_core.auth.resolver import Resolver
+from ocibuild_core.auth.rules import Rules
+from ocibuild_core.errors import OcibuildError, PluginError, raise_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ocibuild_core.auth.login import LoginSettings
+    from ocibuild_core.auth.rules import DockerConfig
+    from ocibuild_core.catalog import Catalog
+    from ocibuild_core.clock import Clock
+    from ocibuild_core.options import OptionValues
+    from ocibuild_core.providers import Credential
+
+
+def make_resolver(  # noqa: PLR0913  # everything that a decision hangs on, each from another part
+    *,
+    login: LoginSettings,
+    catalog: Catalog,
+    options: Mapping[str, OptionValues],
+    config: DockerConfig,
+    env: Mapping[str, str],
+    clock: Clock,
+    learned: Callable[[Credential], None] | None = None,
+) -> Resolver:
+    """The resolver of a process.
+
+    Args:
+        login: what the user said about logins.
+        catalog: what is installed.
+        options: the values of each provider's options, by the provider's name.
+        config: the user's docker config (`load_user_config`).
+        env: the user's environment.
+        clock: where time comes from.
+        learned: told every credential before it is handed out, so that its secret can be masked.
+
+    Raises:
+        PluginError: the user named a provider that is unknown, missing or broken; several as one `Failures`.
+    """
+    rules = make_rules(login=login, catalog=catalog, options=options, config=config, env=env, clock=clock)
+    return Resolver(rules, clock=clock, learned=learned)
+
+
+def make_rules(  # noqa: PLR0913  # as `make_resolver`
+    *,
+    login: LoginSettings,
+    catalog: Catalog,
+    options: Mapping[str, OptionValues],
+    config: DockerConfig,
+    env: Mapping[str, str],
+    clock: Clock,
+) -> Rules:
+    """As `make_resolver`, the rules alone."""
+    by_name = _named_by_user(login, catalog)
+    explicit = set(by_name.values())
+    surroundings = Surroundings(env=env, clock=clock, timeout=login.timeout)
+    guarded = {
+        loaded.provider.name: GuardedProvider(
+            loaded,
+            surroundings,
+            options=options.get(loaded.provider.name),
+            explicit=loaded.provider.name in explicit,
+        )
+        for loaded in catalog.providers
+    }
+    named = {spelling: guarded[name] for spelling, name in by_name.items()}
+    return Rules(login=login, providers=guarded, named=named, config=config)
+
+
+def _named_by_user(login: LoginSettings, catalog: Catalog) -> dict[str, str]:
+    """The provider's own name for each name or alias that the user wrote."""
+    found: dict[str, str] = {}
+    errors: list[OcibuildError] = []
+    for spelling, origin in login.names().items():
+        try:
+            found[spelling] = catalog.provider(spelling).provider.name
+        except PluginError as error:
+            errors.append(PluginError(f"{origin}: {error.summary}", why=error.why, do=error.do))
+    raise_all(errors)
+    return found

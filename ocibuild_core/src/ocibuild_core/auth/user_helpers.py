@@ -1,0 +1,168 @@
+"""Runs the user's own credential helpers: `docker-credential-NAME get`, under a deadline, with bounded output.
+
+The protocol is that of https://github.com/docker/docker-credential-helpers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ocibuild_core.errors import CredentialError
+from ocibuild_core.providers import Credential, CredentialKind
+from ocibuild_core.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import IO
+
+MAX_OUTPUT = 256 * 1024
+"""More is no credential: a secret has at most 64 KiB."""
+
+NOT_FOUND = "credentials not found in native keychain"
+TOKEN_USER = "<token>"  # noqa: S105  # the protocol's mark for an identity token
+
+_PROGRAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
+_LONGEST_MESSAGE = 200
+
+
+class HelperMissing(CredentialError):  # noqa: N818  # reads like `CredentialsUnavailable` beside it
+    """The helper's program is not on PATH."""
+
+
+def ask_helper(helper: str, server: str, *, env: Mapping[str, str], timeout: float) -> Credential | None:
+    """What a credential helper has for a server; None when it has nothing.
+
+    Args:
+        helper: its name without `docker-credential-`.
+        server: the registry as the docker config spells it.
+        env: its environment.
+        timeout: seconds; then it and its children are killed.
+
+    Raises:
+        CredentialError: it is missing, failed, hung, or answered nonsense. Holds nothing of its stderr.
+    """
+    program = f"docker-credential-{helper}"
+    path = shutil.which(program, path=env.get("PATH", os.defpath)) if _PROGRAM_NAME.fullmatch(helper) else None
+    if path is None:
+        raise HelperMissing(f"{program} is not on PATH", do=f"install {program}, or take it out of the docker config")
+    try:
+        status, output = _run([path, "get"], server.encode(), env, timeout)
+    except OSError as error:
+        raise CredentialError(f"{path} cannot be run", why=error.strerror or str(error)) from None
+    except subprocess.TimeoutExpired:
+        raise CredentialError(
+            f"{program} gave no answer for {server} within {timeout:g} s",
+            do=f"run `echo {server} | {program} get` by hand, or raise --login-timeout",
+        ) from None
+    if status == 0:
+        return _parse(program, server, output)
+    message = output.decode(errors="replace").strip()
+    if message == NOT_FOUND:
+        return None
+    raise CredentialError(
+        f"{program} failed for {server}",
+        why=_presentable(message) or f"exit status {status}",
+        do=f"run `echo {server} | {program} get` by hand: its stderr is not shown here, as it may hold a secret",
+    )
+
+
+def _parse(program: str, server: str, output: bytes) -> Credential | None:
+    if len(output) > MAX_OUTPUT:
+        raise CredentialError(f"{program} printed more than {MAX_OUTPUT // 1024} KiB for {server}")
+    try:
+        answer: Any = json.loads(output)
+    except (ValueError, RecursionError):
+        answer = None
+    fields = {key.lower(): value for key, value in answer.items()} if isinstance(answer, dict) else {}
+    username, secret = fields.get("username", ""), fields.get("secret", "")
+    if not isinstance(answer, dict) or not isinstance(username, str) or not isinstance(secret, str):
+        raise CredentialError(f"{program} printed no credential for {server}", why="it must print a JSON object")
+    if not secret:
+        return None
+    is_token = username == TOKEN_USER
+    try:
+        return Credential(
+            username="" if is_token else username,
+            secret=Secret(secret),
+            kind=CredentialKind.IDENTITY_TOKEN if is_token else CredentialKind.BASIC,
+            detail=f"{'an identity token' if is_token else 'user ' + username} from {program}",
+        )
+    except (ValueError, UnicodeError) as error:
+        raise CredentialError(f"{program} printed a malformed credential for {server}", why=str(error)) from None
+
+
+def _presentable(message: str) -> str:
+    """The first line of a failed helper's message; nothing of what looks like a credential."""
+    line = message.partition("\n")[0].strip()
+    if "{" in line or "secret" in line.lower() or not line.isprintable():
+        return ""
+    return line[:_LONGEST_MESSAGE]
+
+
+def _run(argv: list[str], question: bytes, env: Mapping[str, str], timeout: float) -> tuple[int, bytes]:
+    # A session of its own: its children are killed with it. Its stderr is dropped: nobody can say what it holds.
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=dict(env),
+        start_new_session=True,
+    ) as process:
+        reader = _Reader(process.stdout)
+        try:
+            _tell(process.stdin, question)
+            reader.finish(timeout, argv)
+            return process.wait(_AFTER_OUTPUT), reader.output
+        finally:
+            _kill_group(process)
+
+
+_AFTER_OUTPUT = 5.0
+"""Seconds that a helper gets to end after it closed its stdout."""
+
+
+class _Reader:
+    """Collects a process's output in a thread, so that a child that keeps the pipe open can't hold us."""
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        self.output = b""
+        self._pipe = pipe
+        self._done = threading.Event()
+        threading.Thread(target=self._collect, daemon=True, name="ocibuild-helper").start()
+
+    def finish(self, timeout: float, argv: list[str]) -> None:
+        if not self._done.wait(timeout):
+            raise subprocess.TimeoutExpired(argv, timeout)
+
+    def _collect(self) -> None:
+        try:
+            while self._pipe and len(self.output) <= MAX_OUTPUT and (part := os.read(self._pipe.fileno(), 65536)):
+                self.output += part
+        except (OSError, ValueError):
+            pass  # closed by the one who gave up waiting
+        finally:
+            self._done.set()
+
+
+def _tell(pipe: IO[bytes] | None, question: bytes) -> None:
+    try:
+        if pipe:
+            pipe.write(question)
+            pipe.close()
+    except BrokenPipeError:
+        pass  # it did not read its question; its answer tells why
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        process.kill()

@@ -1,0 +1,1 @@
+"""Registries by name: hosts, image references, patterns of hosts."""
