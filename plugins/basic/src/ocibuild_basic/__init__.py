@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocibuild_basic.provider import BasicProvider
 from ocibuild_core.plugin import AuthProvider, hookimpl
+
+from ocibuild_basic.provider import BasicProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Where a user and a password are written down: `PASS`, options, the map of registries, the variables of CI systems.
+"""User and password as people write them: `user:password`, and a map of many registries.
 
 Everything here is a function of its arguments, but for the file that an entry of the map names.
 """
@@ -6,13 +6,21 @@ Everything here is a function of its arguments, but for the file that an entry o
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ocibuild_core.plugin import Credential, CredentialError, CredentialsUnavailable, Secret, UsageError, parse_registry
+from ocibuild_core.plugin import (
+    Credential,
+    CredentialError,
+    CredentialsUnavailable,
+    RegistryAddress,
+    Secret,
+    UsageError,
+    parse_registry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,10 +37,7 @@ Source: https://cloud.google.com/artifact-registry/docs/docker/authentication#js
 
 def split_pass(text: Secret, origin: str) -> tuple[str, Secret]:
     """User and password of `user:password`; the first colon parts them, as in HTTP's Basic scheme (RFC 7617)."""
-    value = without_line_end(text)
-    if not value.reveal().strip():
-        raise CredentialsUnavailable(f"LOGIN=PASS but {origin} is empty", do=f"set {origin}=user:password")
-    user, colon, password = value.reveal().partition(":")
+    user, colon, password = text.reveal().partition(":")
     if not colon:
         raise CredentialError(
             f"{origin} must be user:password",
@@ -48,15 +53,33 @@ def without_line_end(text: Secret) -> Secret:
     return Secret(value[: -2 if value.endswith("\r\n") else -1]) if value.endswith("\n") else text
 
 
-def credential(user: str, password: Secret, *, registry: str, origin: str, detail: str) -> Credential:
+def credential(user: str, password: Secret, *, registry: str, origin: str) -> Credential:
     """The credential, or an error that names the setting at fault and never its value.
 
     An empty password is refused here: BuildKit's client would take the entry as anonymous without a word.
     """
-    fault = _fault_of_user(user) or _fault_of_password(user, password.reveal())
+    fault = _fault_of_user(user) or _fault_of_password(password.reveal())
     if fault:
-        raise CredentialError(f"{origin}: cannot log in to {registry}", why=fault, do="correct it; the value is not shown")
-    return Credential(username=user, secret=password, detail=detail)
+        raise _unusable(registry, origin, fault)
+    return Credential(username=user, secret=password, detail=f"user {user} from {origin}")
+
+
+def written_credential(user: str, password: Secret, *, registry: str, origin: str) -> Credential:
+    """As `credential`, for a password that was written by hand: without the line end that stands after it.
+
+    One in its middle is a mistake, except in a key file.
+    """
+    password = without_line_end(password)
+    if user != JSON_KEY_USER and not {"\n", "\r"}.isdisjoint(password.reveal()):
+        fault = f"the password holds a line end; only the user {JSON_KEY_USER} has a password of several lines"
+        raise _unusable(registry, origin, fault)
+    return credential(user, password, registry=registry, origin=origin)
+
+
+def _unusable(registry: str, origin: str, fault: str) -> CredentialError:
+    return CredentialError(
+        f"{origin}: cannot log in to {registry}", why=fault, do="correct the value, which is not shown here"
+    )
 
 
 def _fault_of_user(user: str) -> str:
@@ -69,11 +92,9 @@ def _fault_of_user(user: str) -> str:
     return ""
 
 
-def _fault_of_password(user: str, password: str) -> str:
+def _fault_of_password(password: str) -> str:
     if not password:
         return "the password is empty"
-    if user != JSON_KEY_USER and ("\n" in password or "\r" in password):
-        return f"the password holds a line end; only the user {JSON_KEY_USER} may have a password of several lines"
     try:
         size = len(password.encode(errors="surrogateescape"))
     except UnicodeEncodeError:
@@ -92,7 +113,7 @@ class Value:
     file: str = ""
 
     def read(self, env: Mapping[str, str], *, where: str) -> Secret:
-        """The text. One line end at its end is not part of it."""
+        """The text, without one line end at its end when it comes from elsewhere."""
         if self.text is not None:
             return self.text
         if self.env:
@@ -102,7 +123,9 @@ class Value:
     def _from_env(self, env: Mapping[str, str], where: str) -> Secret:
         text = env.get(self.env, "")
         if not text:
-            raise CredentialsUnavailable(f"{where}: the environment variable {self.env} is not set", do=f"set {self.env}")
+            raise CredentialsUnavailable(
+                f"{where}: the environment variable {self.env} is not set", do=f"set {self.env}"
+            )
         return without_line_end(Secret(text))
 
     def _from_file(self, where: str) -> Secret:
@@ -112,17 +135,26 @@ class Value:
                 content = stream.read(MAX_SECRET_BYTES + 3)
         except OSError as error:
             raise CredentialError(
-                f"{where}: cannot read {self.file}", why=error.strerror or type(error).__name__, do="name a readable file"
+                f"{where}: cannot read {self.file}",
+                why=error.strerror or type(error).__name__,
+                do="name a readable file",
             ) from None
         return without_line_end(Secret(content.decode(errors="surrogateescape")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What the map holds for one registry; without a password, the keyring has it."""
+    """What the map holds for one registry.
+
+    Args:
+        user: the user's name.
+        password: the password; None when the keyring has it.
+        path: what stood behind the registry's host, and does not count.
+    """
 
     user: Value
     password: Value | None = None
+    path: str = ""
 
 
 @lru_cache(maxsize=4)
@@ -142,17 +174,17 @@ def read_map(text: Secret, origin: str) -> Mapping[str, Entry]:
     if not isinstance(document, _Map):
         raise _map_error(origin, "it is not a map of registries")
     for key, node in document.pairs:
-        registry = registry_name(key, what=origin)
-        if registry in entries:
-            raise _map_error(origin, f"it names {registry} twice")
-        entries[registry] = _entry(node, registry, origin)
+        place = address(key, what=origin)
+        if place.registry in entries:
+            raise _map_error(origin, f"it names {place.registry} twice; paths do not part them")
+        entries[place.registry] = replace(_entry(node, place.registry, origin), path=place.path)
     return MappingProxyType(entries)
 
 
-def registry_name(text: str, *, what: str) -> str:
-    """The registry's one name; what is none is an error that names the setting."""
+def address(text: str, *, what: str) -> RegistryAddress:
+    """The registry's one name and the path behind it; what is no registry is an error that names the setting."""
     try:
-        return parse_registry(text, what=what).registry
+        return parse_registry(text, what=what)
     except UsageError as error:
         raise CredentialError(error.summary, why=error.why, do=error.do) from None
 
@@ -214,7 +246,7 @@ def _parse(text: str, origin: str) -> object:
 
 
 def _parse_yaml(text: str, origin: str) -> object:
-    import yaml  # noqa: PLC0415  # 20 ms that only a map needs
+    import yaml  # 20 ms that only a map needs
 
     try:
         node: Node | None = yaml.compose(text, Loader=yaml.BaseLoader)
@@ -226,7 +258,7 @@ def _parse_yaml(text: str, origin: str) -> object:
 
 
 def _plain(node: Node | None, depth: int) -> object:
-    import yaml  # noqa: PLC0415
+    import yaml
 
     if isinstance(node, yaml.ScalarNode):
         return str(node.value)
@@ -237,42 +269,3 @@ def _plain(node: Node | None, depth: int) -> object:
 
 def _key(node: Node) -> str:
     return node.value if isinstance(node.value, str) else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CiLogin:
-    """The variables with which a CI system hands its jobs a login.
-
-    Args:
-        host: the variable that holds the registry's host.
-        registry: the registry, when it is always the same.
-        user: the variable that holds the user.
-        default_user: the user when that variable is not set.
-        password: the variable that holds the password.
-        system: the variable that is `true` inside this CI system, for variables that stand elsewhere too: without
-            it they are used only when the user named this provider.
-    """
-
-    password: str
-    host: str = ""
-    registry: str = ""
-    user: str = ""
-    default_user: str = ""
-    system: str = ""
-
-
-# GitLab: https://docs.gitlab.com/ci/variables/predefined_variables/ and
-#   https://docs.gitlab.com/user/packages/container_registry/authenticate_with_container_registry/
-# GitHub: https://docs.github.com/actions/reference/workflows-and-actions/variables; ghcr.io takes any user name.
-CI_LOGINS = (
-    CiLogin(host="CI_REGISTRY", user="CI_REGISTRY_USER", password="CI_REGISTRY_PASSWORD"),
-    CiLogin(host="CI_REGISTRY", default_user="gitlab-ci-token", password="CI_JOB_TOKEN"),
-    CiLogin(host="CI_DEPENDENCY_PROXY_SERVER", user="CI_DEPENDENCY_PROXY_USER", password="CI_DEPENDENCY_PROXY_PASSWORD"),
-    CiLogin(
-        registry="ghcr.io",
-        user="GITHUB_ACTOR",
-        default_user="x-access-token",
-        password="GITHUB_TOKEN",
-        system="GITHUB_ACTIONS",
-    ),
-)

@@ -1,0 +1,158 @@
+"""What the options and the environment say: for which registry, with which user, and what a CI system hands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ocibuild_core.plugin import CredentialError, Option, OptionType, OptionValues, ProviderContext, RegistryAddress
+
+from ocibuild_basic import logins
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DEFAULT_REGISTRY = "https://index.docker.io/v1/"
+
+OPTIONS = (
+    Option(
+        name="pass",
+        help="user:password for the registry, used when LOGIN=PASS (or --login basic) asks for it",
+        type=OptionType.SECRET,
+        env=("PASS",),
+    ),
+    Option(
+        name="registry",
+        help="The registry that pass, or user and password, are for",
+        default=_DEFAULT_REGISTRY,
+        env=("REG_URL",),
+    ),
+    Option(name="user", help="User name; without a password it chooses among the users in the keyring"),
+    Option(name="password", help="Password or token of the user", type=OptionType.SECRET),
+    Option(
+        name="registries",
+        help="Many logins: a YAML or JSON map of registry to user and password, or where these are",
+        type=OptionType.SECRET,
+    ),
+    Option(
+        name="keyring-timeout",
+        help="How long the system keyring may take to answer, unlocking it included",
+        type=OptionType.DURATION,
+        default=10.0,
+    ),
+)
+
+SECRET_VARIABLES = frozenset(
+    name
+    for option in OPTIONS
+    if option.type is OptionType.SECRET
+    for name in (f"BASIC_{option.name.upper()}", *option.env)
+)
+"""The variables that hold this provider's own secrets: no child process gets them."""
+
+
+def origin(options: OptionValues, name: str) -> str:
+    """The spelling that set the option, or the one that would, for messages."""
+    return options.origin(name) or f"BASIC_{name.upper()}"
+
+
+def registry(options: OptionValues) -> RegistryAddress:
+    """The registry of `pass`, or of `user` and `password`."""
+    return logins.address(options.text("registry") or _DEFAULT_REGISTRY, what=origin(options, "registry"))
+
+
+def entries(options: OptionValues) -> Mapping[str, logins.Entry]:
+    """The map's entries by registry."""
+    text = options.secret("registries")
+    return logins.read_map(text, origin(options, "registries")) if text else {}
+
+
+def gives_passwords(options: OptionValues) -> bool:
+    """Whether the options hold any password."""
+    return any(options.secret(name) for name in ("pass", "password", "registries"))
+
+
+def lacks_pass(context: ProviderContext) -> bool:
+    """Whether `LOGIN=PASS` was said, but there is neither a `PASS` nor another login in the options."""
+    asked = {name.strip().lower() for name in context.env.get("LOGIN", "").split(",")}
+    has_login = gives_passwords(context.options) or context.options.text("user")
+    return context.explicit and "pass" in asked and not has_login
+
+
+def names_registry(context: ProviderContext) -> bool:
+    """Whether a login is owed to the option's registry: it, or something that is for it, was set."""
+    options = context.options
+    if options.secret("password"):
+        return True
+    is_set = options.origin("registry") is not None or options.text("registry") != _DEFAULT_REGISTRY
+    return context.explicit and (is_set or bool(options.secret("pass")) or lacks_pass(context))
+
+
+def chosen_user(context: ProviderContext, host: str) -> str:
+    """The user whom the map or the option names for this registry, or the empty string."""
+    options = context.options
+    entry = entries(options).get(host)
+    if entry:
+        return entry.user.read(context.env, where=f"{origin(options, 'registries')}, {host}").reveal()
+    if options.secret("password") or (names_registry(context) and host != registry(options).registry):
+        return ""
+    return options.text("user") or ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CiLogin:
+    """The variables with which a CI system hands its jobs a login.
+
+    Args:
+        secret: the variable that holds the password.
+        host: the variable that holds the registry's host.
+        registry: the registry, when it is always the same.
+        user: the variable that holds the user.
+        default_user: the user when that variable is not set.
+        system: the variable that is `true` inside this CI system, for variables that stand elsewhere, too: outside
+            they are used only when the user named this provider.
+    """
+
+    secret: str
+    host: str = ""
+    registry: str = ""
+    user: str = ""
+    default_user: str = ""
+    system: str = ""
+
+    def registry_in(self, context: ProviderContext) -> str:
+        """The registry for which the CI system has set these variables, or the empty string."""
+        env = context.env
+        if not env.get(self.secret) or not self.user_in(env):
+            return ""
+        if self.system and not context.explicit and env.get(self.system) != "true":
+            return ""
+        try:
+            return self.registry or logins.address(env.get(self.host, ""), what=self.host).registry
+        except CredentialError:
+            return ""  # another program's variable: no login comes from it
+
+    def user_in(self, env: Mapping[str, str]) -> str:
+        """The user's name, or the empty string."""
+        return env.get(self.user) or self.default_user
+
+
+# GitLab: https://docs.gitlab.com/ci/variables/predefined_variables/ and
+#   https://docs.gitlab.com/user/packages/container_registry/authenticate_with_container_registry/
+# GitHub: https://docs.github.com/actions/reference/workflows-and-actions/variables; ghcr.io takes any user name.
+CI_LOGINS = (
+    CiLogin(host="CI_REGISTRY", user="CI_REGISTRY_USER", secret="CI_REGISTRY_PASSWORD"),  # noqa: S106  # a name
+    CiLogin(host="CI_REGISTRY", default_user="gitlab-ci-token", secret="CI_JOB_TOKEN"),  # noqa: S106  # a name
+    CiLogin(
+        host="CI_DEPENDENCY_PROXY_SERVER",
+        user="CI_DEPENDENCY_PROXY_USER",
+        secret="CI_DEPENDENCY_PROXY_PASSWORD",  # noqa: S106  # a name
+    ),
+    CiLogin(
+        registry="ghcr.io",
+        user="GITHUB_ACTOR",
+        default_user="x-access-token",
+        secret="GITHUB_TOKEN",  # noqa: S106  # a name
+        system="GITHUB_ACTIONS",
+    ),
+)
