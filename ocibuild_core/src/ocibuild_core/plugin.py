@@ -27,6 +27,8 @@ from ocibuild_core.providers import (
     ProviderContext,
     StoredCredential,
 )
+from ocibuild_core.registry.hosts import Address as RegistryAddress
+from ocibuild_core.registry.hosts import parse as parse_registry
 from ocibuild_core.secret import Secret
 
 __all__ = [
@@ -55,9 +57,11 @@ __all__ = [
     "OptionType",
     "OptionValues",
     "ProviderContext",
+    "RegistryAddress",
     "Secret",
     "StoredCredential",
     "SystemClock",
     "UsageError",
     "hookimpl",
+    "parse_registry",
 ]
