@@ -156,7 +156,8 @@ class AuthProvider(ABC):
 
     Subclass it, set the attributes, return an instance from the hook `ocibuild_auth_providers`. The host keeps one
     instance for a run and may call it from several threads at once. A method raises `CredentialError` or
-    `CredentialsUnavailable`; whatever else comes out of it is reported as a fault of the plugin.
+    `CredentialsUnavailable`, or `UsageError` when one of its options makes no sense; whatever else comes out of it is
+    reported as a fault of the plugin.
 
     Attributes:
         name: what the user writes in `--login`: lower case, words joined by `-`.
