@@ -18,14 +18,30 @@ _PATIENCE = 120.0
 def main() -> int:
     """Answer one call of the protocol; gives the exit status."""
     action = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004  # the program and its one argument
-    question = _read_all(0) if action in _READS_STDIN else b""
+    question = read_all(0) if action in _READS_STDIN else b""
     try:
         status, output = _ask(os.environ.get(BROKER_ENV, ""), action, question)
     except OSError as error:
         status, output = 1, f"the build that gave this login cannot be reached ({error.strerror or error})\n".encode()
-    while output:
-        output = output[os.write(1, output) :]
+    write_all(1, output)
     return status
+
+
+def read_all(descriptor: int) -> bytes:
+    """What stands on a descriptor, up to 1 MB; nothing when it is closed."""
+    content = b""
+    try:
+        while len(content) < _MOST and (part := os.read(descriptor, 65536)):
+            content += part
+    except OSError:
+        pass  # a closed stdin: nothing was asked
+    return content
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write, however many pieces it takes."""
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def _ask(path: str, action: str, question: bytes) -> tuple[int, bytes]:
@@ -40,16 +56,6 @@ def _ask(path: str, action: str, question: bytes) -> tuple[int, bytes]:
     if not answer:
         raise OSError("it gave no answer")
     return int(answer[:1]), answer[1:]
-
-
-def _read_all(descriptor: int) -> bytes:
-    content = b""
-    try:
-        while len(content) < _MOST and (part := os.read(descriptor, 65536)):
-            content += part
-    except OSError:
-        pass  # a closed stdin: nothing was asked
-    return content
 
 
 if __name__ == "__main__":

@@ -48,12 +48,19 @@ class Candidate:
 
 
 class ConfigEntry(Protocol):
-    """What the user's docker config says for one registry."""
+    """What the user's docker config says for one registry; the attributes are those of `Candidate`."""
 
-    who: str
-    reason: str
-    binding: bool
-    lasting: float | None
+    @property
+    def who(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def binding(self) -> bool: ...
+
+    @property
+    def lasting(self) -> float | None: ...
 
     def credential(self) -> Credential | None:
         """The credential; None when there is none. Raises `CredentialError`."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.boundary import GuardedProvider, Surroundings
 from ocibuild_core.auth.resolver import Resolver
 from ocibuild_core.auth.rules import Rules
 from ocibuild_core.errors import OcibuildError, PluginError, raise_all
+from ocibuild_core.option_sources import collect_options
+from ocibuild_core.spellings import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,8 +20,11 @@ if TYPE_CHECKING:
     from ocibuild_core.auth.rules import DockerConfig
     from ocibuild_core.catalog import Catalog
     from ocibuild_core.clock import Clock
+    from ocibuild_core.option_sources import OptionSources
     from ocibuild_core.options import OptionValues
     from ocibuild_core.providers import Credential
+
+_log = logging.getLogger("ocibuild.auth")
 
 
 def make_resolver(  # noqa: PLR0913  # everything that a decision hangs on, each from another part
@@ -72,6 +79,32 @@ def make_rules(  # noqa: PLR0913  # as `make_resolver`
     }
     named = {spelling: guarded[name] for spelling, name in by_name.items()}
     return Rules(login=login, providers=guarded, named=named, config=config)
+
+
+def provider_options(
+    catalog: Catalog, sources: OptionSources, login: LoginSettings
+) -> tuple[Catalog, dict[str, OptionValues]]:
+    """The values of every provider's options, and the catalog of those whose options make sense.
+
+    A provider that nobody named must not end a run by a variable that was never meant for it: it is left out.
+
+    Raises:
+        UsageError: an option of a provider that the user named is malformed.
+    """
+    named = set(login.names())
+    options: dict[str, OptionValues] = {}
+    errors: list[OcibuildError] = []
+    for loaded in catalog.providers:
+        provider = loaded.provider
+        try:
+            options[provider.name] = collect_options(Owner.of_provider(provider), sources)
+        except OcibuildError as error:
+            if named.intersection((provider.name, *provider.aliases)):
+                errors.append(error)
+            _log.info("%s is not asked: %s", loaded.source, error)
+    raise_all(errors)
+    usable = tuple(loaded for loaded in catalog.providers if loaded.provider.name in options)
+    return replace(catalog, providers=usable), options
 
 
 def _named_by_user(login: LoginSettings, catalog: Catalog) -> dict[str, str]:

@@ -1,0 +1,101 @@
+"""The credential helper on its own, for every client that speaks the protocol: resolves by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from ocibuild_core.auth import client
+from ocibuild_core.auth.protocol import PROGRAM, Reply, Responder, one_line
+from ocibuild_core.errors import OcibuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import NoReturn
+
+    from ocibuild_core.auth.redact import Redactor
+    from ocibuild_core.auth.resolver import Resolver
+
+_ASKS_STDIN = ("get", "store", "erase", "list")
+
+
+def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
+    """Answer one call; gives the exit status."""
+    action = arguments[0] if len(arguments) == 1 else ""
+    question = client.read_all(0) if action in _ASKS_STDIN else b""
+    with _stdout_kept_clean() as stdout:
+        reply, is_hung = _reply(action, question, env)
+        client.write_all(stdout, reply.output)
+    if is_hung:
+        # A plugin's own threads would keep the interpreter from ending.
+        sys.stderr.flush()
+        os._exit(reply.status)
+    return reply.status
+
+
+def _reply(action: str, question: bytes, env: Mapping[str, str]) -> tuple[Reply, bool]:
+    if action not in _ASKS_STDIN or not question.strip():
+        return Responder(_nothing).reply(action, question), False
+    resolver: Resolver | None = None
+    try:
+        resolver, responder = _set_up(env)
+        return responder.reply(action, question), bool(resolver.hung)
+    except OcibuildError as error:
+        return Reply(status=1, output=f"{one_line(error)}\n".encode(errors="replace")), bool(resolver and resolver.hung)
+
+
+def _set_up(env: Mapping[str, str]) -> tuple[Resolver, Responder]:
+    from ocibuild_core.auth.ambient import read_ambient  # noqa: PLC0415  # `version` needs nothing of it
+    from ocibuild_core.auth.docker_config import load_user_config  # noqa: PLC0415
+    from ocibuild_core.auth.keeping import keeper_for  # noqa: PLC0415
+    from ocibuild_core.auth.redact import Redactor  # noqa: PLC0415
+    from ocibuild_core.auth.resolver import Resolver  # noqa: PLC0415
+    from ocibuild_core.auth.setup import make_rules, provider_options  # noqa: PLC0415
+    from ocibuild_core.clock import SystemClock  # noqa: PLC0415
+    from ocibuild_core.loader import load_plugins  # noqa: PLC0415
+
+    redactor = Redactor()
+    _talk_to_stderr(redactor)
+    ambient = read_ambient(env)
+    catalog, options = provider_options(load_plugins(ambient.selection), ambient.options, ambient.login)
+    clock = SystemClock()
+    # Without the user's helpers: his config most likely names this very program, or one that would ask it.
+    config = load_user_config(env, timeout=ambient.login.timeout).without_helpers()
+    rules = make_rules(login=ambient.login, catalog=catalog, options=options, config=config, env=env, clock=clock)
+    resolver = Resolver(rules, clock=clock, learned=redactor.add_credential)
+    return resolver, Responder(resolver.resolve, keeper=keeper_for(ambient.keeper, rules.providers))
+
+
+def _nothing(registry: str) -> NoReturn:
+    raise AssertionError(registry)
+
+
+@contextlib.contextmanager
+def _stdout_kept_clean() -> Iterator[int]:
+    """The true stdout's descriptor; descriptor 1 is stderr meanwhile, for whatever a plugin or its SDK prints."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield stdout
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
+
+
+def _talk_to_stderr(redactor: Redactor) -> None:
+    """Warnings on stderr, masked: clients show it to their user."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"{PROGRAM}: {redactor.text(record.getMessage())}\n")
+
+    logger = logging.getLogger("ocibuild")
+    logger.propagate = False
+    logger.setLevel(logging.WARNING)
+    logger.handlers = [Handler()]
