@@ -24,7 +24,7 @@ class PluginSource:
 
     Args:
         id: the entry point's name.
-        distribution: what pip installed.
+        distribution: what pip installed; empty for a plugin that is not installed.
         version: its version.
     """
 
@@ -33,7 +33,9 @@ class PluginSource:
     version: str
 
     def __str__(self) -> str:
-        return f"plugin {self.id!r} ({self.distribution} {self.version})"
+        return (
+            f"plugin {self.id!r} ({self.distribution} {self.version})" if self.distribution else f"plugin {self.id!r}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,11 +130,13 @@ class Catalog:
         providers: the auth providers of all plugins that are in order.
         exporters: likewise the exporters.
         plugins: every plugin, whatever its state, by id.
+        listed: the ids on the user's allow-list.
     """
 
     providers: tuple[LoadedProvider, ...] = ()
     exporters: tuple[LoadedExporter, ...] = ()
     plugins: tuple[PluginState, ...] = ()
+    listed: frozenset[str] = frozenset()
 
     def provider(self, name: str) -> LoadedProvider:
         """The provider that a user asked for by name or alias, in any case.
@@ -151,8 +155,9 @@ class Catalog:
         return self._get("exporter", name, {loaded.exporter.name: loaded for loaded in self.exporters})
 
     def check_allowed(self) -> None:
-        """Raise when a plugin of the allow-list is not installed: the list says that it is counted on."""
-        raise_all([state.error() for state in self.plugins if state.status is PluginStatus.MISSING])
+        """Raise when a plugin of the allow-list is missing or broken: the list says that it is counted on."""
+        bad = (PluginStatus.MISSING, PluginStatus.BROKEN)
+        raise_all([state.error() for state in self.plugins if state.source.id in self.listed and state.status in bad])
 
     def remarks(self) -> tuple[str, ...]:
         """One line for each broken plugin, and for each that behaved oddly while it was imported: for `-v`."""
@@ -173,8 +178,10 @@ class Catalog:
         wanted = name.strip().lower()
         if wanted in named:
             return named[wanted]
-        culprits = [state for state in self.plugins if state.problem and state.source.id.lower() == wanted]
-        raise_all([state.error() for state in culprits])
+        # Several have one id only when they conflict, and then each tells the whole story.
+        culprit = next((state for state in self.plugins if state.problem and state.source.id == wanted), None)
+        if culprit:
+            raise culprit.error()
         raise self._unknown(kind, name, sorted(named))
 
     def _unknown(self, kind: str, name: str, known: Sequence[str]) -> PluginError:

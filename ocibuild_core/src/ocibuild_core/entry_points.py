@@ -15,10 +15,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ocibuild_core.hooks import PROJECT
+from ocibuild_core.plugin_problems import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,12 +61,22 @@ def discover(path: Sequence[str]) -> list[EntryPoint]:
         if distribution not in seen:
             seen.add(distribution)
             found += entries
-    return sorted(found, key=lambda entry: (entry.id, entry.distribution))
+    return sorted((_shown(entry) for entry in found), key=lambda entry: (entry.id, entry.distribution))
 
 
 def normalised(distribution: str) -> str:
     """The name by which two spellings of one distribution are equal (PEP 503)."""
     return _SEPARATORS.sub("-", distribution).lower()
+
+
+def _shown(entry: EntryPoint) -> EntryPoint:
+    """The entry point as messages may show it: metadata are text of the plugin's."""
+    return replace(
+        entry,
+        id=printable(entry.id),
+        distribution=printable(entry.distribution),
+        version=printable(entry.version),
+    )
 
 
 def _distributions(path: Sequence[str]) -> Iterator[tuple[str, list[EntryPoint]]]:

@@ -7,6 +7,7 @@ the hooks.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from dataclasses import replace
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocibuild_core.entry_points import EntryPoint
+
+_ID = re.compile(r"[a-z][a-z0-9]*([._-][a-z0-9]+)*")
+_ID_RULE = "lower-case words of a-z and 0-9, joined by '-', '_' or '.'"
 
 
 def load_plugins(
@@ -74,11 +78,14 @@ class _Loading:
         if plugin_id == HOST_PLUGIN:
             entries = self._host_alone(entries)
         refusal = self._selection.refusal(plugin_id)
-        if refusal:
+        if not _ID.fullmatch(plugin_id):
+            problem = Problem(what=f"has the invalid id {plugin_id!r}", why=f"an id is {_ID_RULE}")
+            self._states += [_state(entry, PluginStatus.BROKEN, problem) for entry in entries]
+        elif refusal:
             problem = Problem(what="is blocked", why=refusal, do="allow it, or do not ask for it")
             self._states += [_state(entry, PluginStatus.BLOCKED, problem) for entry in entries]
         elif len(entries) > 1:
-            self._states += [_state(entry, PluginStatus.BROKEN, _same_id(entry, entries)) for entry in entries]
+            self._states += [_state(entry, PluginStatus.BROKEN, _same_id(entries)) for entry in entries]
         else:
             self._states += [self._load(entry) for entry in entries]
 
@@ -91,7 +98,7 @@ class _Loading:
         """Add a state for every plugin of the allow-list that is not installed."""
         installed = {state.source.id.lower() for state in self._states} | {HOST_PLUGIN}
         for plugin_id in sorted((self._selection.allowed or frozenset()) - installed):
-            source = PluginSource(id=plugin_id, distribution="not installed", version="")
+            source = PluginSource(id=plugin_id, distribution="", version="")
             problem = Problem(
                 what=f"is listed by {self._selection.allowed_by}, but not installed",
                 do="install it, or take it off the list",
@@ -113,6 +120,7 @@ class _Loading:
                 for exporter in offer.exporters
             ),
             plugins=tuple(sorted(self._states, key=lambda state: (state.source.id, state.source.distribution))),
+            listed=self._selection.allowed or frozenset(),
         )
 
     def _host_alone(self, entries: Sequence[EntryPoint]) -> Sequence[EntryPoint]:
@@ -165,9 +173,11 @@ def _state(entry: EntryPoint, status: PluginStatus, problem: Problem | None) -> 
     return PluginState(source=source, status=status, problem=problem, location=entry.metadata)
 
 
-def _same_id(entry: EntryPoint, entries: Sequence[EntryPoint]) -> Problem:
-    others = [f"{other.distribution} {other.version}" for other in entries if other is not entry]
+def _same_id(entries: Sequence[EntryPoint]) -> Problem:
+    claimants = list(dict.fromkeys(f"{entry.distribution} {entry.version}" for entry in entries))
+    if len(claimants) == 1:
+        return Problem(what="has two entry points with the same id", do="its author must rename one")
     return Problem(
-        what=f"has the same id as one of {' and of '.join(others)}" if others else "is there twice",
-        do=f"uninstall all but one of {', '.join(dict.fromkeys(other.distribution for other in entries))}",
+        what=f"several distributions claim its id: {', '.join(claimants)}",
+        do=f"uninstall all but one of {', '.join(entry.distribution for entry in entries)}",
     )
