@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ocibuild_core.dockerfile import expand, needed_images
 
 

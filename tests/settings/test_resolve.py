@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from ocibuild_core.errors import Failures, UsageError
 from ocibuild_core.settings.model import BuildSettings, Pair
 from ocibuild_core.settings.resolve import resolve

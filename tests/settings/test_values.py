@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from ocibuild_core.settings.values import parse_bool, parse_duration, split_go_path, split_list, split_pair
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from typing import TYPE_CHECKING, BinaryIO
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import BinaryIO, Protocol
 
 _KEPT = 64 * 1024
 """Bytes of a quiet build's log that are shown when it fails: enough for the failed step's output."""
+
+
+class MaskingStream(Protocol):
+    """Bytes on their way through a redactor."""
+
+    def feed(self, content: bytes) -> bytes:
+        """Take a piece; gives what may be shown."""
+
+    def flush(self) -> bytes:
+        """The end: gives what was held back."""
 
 
 def choose_progress(wanted: str, *, is_terminal: bool, is_pipeline: bool) -> str:
@@ -32,14 +40,13 @@ class Display:
     Args:
         progress: what `choose_progress` chose.
         out: where it goes.
-        mask: masks a piece of output and holds back what may be the beginning of a secret; called with b"" and
-            `final` it gives what was held back.
+        masked: masks what passes, and holds back what may be the beginning of a secret.
     """
 
-    def __init__(self, progress: str, out: BinaryIO, mask: Callable[[bytes, bool], bytes]) -> None:
+    def __init__(self, progress: str, out: BinaryIO, masked: MaskingStream) -> None:
         self.progress = progress
         self._out = out
-        self._mask = mask
+        self._masked = masked
         self._kept: deque[bytes] = deque()
         self._kept_size = 0
 
@@ -56,11 +63,11 @@ class Display:
 
     def take(self, piece: bytes) -> None:
         """A piece of BuildKit's output, cut anywhere."""
-        self._write(self._mask(piece, False))  # noqa: FBT003  # the masker's protocol
+        self._write(self._masked.feed(piece))
 
     def end(self, *, failed: bool) -> None:
         """The solve is over: write what was held back, and a failed quiet build's log."""
-        self._write(self._mask(b"", True))  # noqa: FBT003
+        self._write(self._masked.flush())
         if failed and self._kept:
             self._send(b"".join(self._kept)[-_KEPT:])
         self._kept.clear()
@@ -86,4 +93,4 @@ class Display:
             self._out.flush()
         except BrokenPipeError:
             # The reader has gone (`build | head`); the build itself goes on.
-            self._send = lambda _: None  # type: ignore[method-assign]
+            self._out = open(os.devnull, "wb")  # noqa: SIM115, PTH123  # for the rest of the run

@@ -8,12 +8,12 @@ know (ONBUILD triggers of a base, instructions of another frontend) is not found
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Iterator, Sequence
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -1,4 +1,4 @@
-"""What made a build fail, read from BuildKit's machine-readable progress, and whether a registry's refusal was behind it."""
+"""What made a build fail, read from BuildKit's machine-readable progress: also whether a registry refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)(/[^\s\"']*)?")
 _STEP = ("process ", "executor failed")
-"""How BuildKit begins the error of a step of the Dockerfile: its text is the step's own and says nothing of registries."""
+"""How BuildKit begins the error of a Dockerfile's own step; the rest is the step's text, not a registry's."""
 
 
 class Refusal(Enum):
@@ -92,7 +92,7 @@ def _host_in(vertex: str, text: str) -> str:
 
     A token server may have another host than its registry, so the vertex's name goes first.
     """
-    last = vertex.split()[-1] if vertex.split() else ""
+    last = vertex.rpartition(" ")[2]
     first = last.partition("/")[0]
     if "/" in last and ("." in first or ":" in first or first == "localhost"):
         return first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import PluginError, UsageError
@@ -11,6 +10,7 @@ from ocibuild_core.exporting import ExportRequest
 from ocibuild_core.settings.values import split_go_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
     import logging
     from collections.abc import Callable, Mapping, Sequence
 

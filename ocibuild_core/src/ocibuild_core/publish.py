@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ocibuild_core.errors import ExportError
 
@@ -33,7 +33,7 @@ class Staging:
         self._stack = ExitStack()
         self._by_parent: dict[Path, Path] = {}
 
-    def __enter__(self) -> Staging:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:

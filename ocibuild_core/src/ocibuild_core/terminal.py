@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
 
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 
@@ -21,7 +22,7 @@ class Talk:
 
     def __init__(self, level: int = NORMAL, stream: TextIO | None = None) -> None:
         self.level = level
-        self.mask = str
+        self.mask: Callable[[str], str] = str
         self._stream = stream or sys.stderr
 
     def error(self, text: object) -> None:
@@ -72,9 +73,7 @@ def _handler(talk: Talk) -> logging.Handler:
                 talk.error(text)
             elif record.levelno >= logging.WARNING:
                 talk.warn(text)
-            elif record.levelno >= logging.INFO:
-                talk.detail(text)
-            elif talk.level >= DEBUG:
+            elif record.levelno >= logging.INFO or talk.level >= DEBUG:
                 talk.detail(text)
 
     return Handler()

@@ -104,7 +104,7 @@ def _pairs_of_file(path: Path, origin: str, *, allow_yaml: bool) -> tuple[Pair, 
 
 def _pairs_of_yaml(text: str, named: str) -> tuple[Pair, ...]:
     """A map of scalars that keep their raw text: `1.10` stays `1.10`, `yes` stays `yes`."""
-    import yaml  # noqa: PLC0415  # 20 ms that only a YAML file costs
+    import yaml  # 20 ms that only a YAML file costs
 
     try:
         # BaseLoader resolves no tags: each scalar is the text that was written, and nothing can be constructed.

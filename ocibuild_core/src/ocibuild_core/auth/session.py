@@ -1,0 +1,82 @@
+"""The logins of one build, put together: masking, resolver, broker, and the docker config that leads to it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ocibuild_core.auth.broker import Broker
+from ocibuild_core.auth.compose import compose
+from ocibuild_core.auth.docker_config import load_user_config
+from ocibuild_core.auth.protocol import Responder
+from ocibuild_core.auth.redact import Redactor
+from ocibuild_core.auth.setup import make_resolver
+from ocibuild_core.clock import SystemClock
+from ocibuild_core.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ocibuild_core.auth.login import LoginSettings
+    from ocibuild_core.auth.resolver import Resolver
+    from ocibuild_core.catalog import Catalog
+    from ocibuild_core.options import OptionValues
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthSession:
+    """What a build needs of auth.
+
+    Args:
+        redactor: masks every secret that is known.
+        resolver: who answers for which registry.
+        child_env: what BuildKit's client must have in its environment.
+    """
+
+    redactor: Redactor
+    resolver: Resolver
+    child_env: Mapping[str, str]
+
+
+@contextmanager
+def open_session(
+    *,
+    login: LoginSettings,
+    catalog: Catalog,
+    options: Mapping[str, OptionValues],
+    env: Mapping[str, str],
+    outside: Sequence[Path],
+) -> Iterator[AuthSession]:
+    """Serve credentials until the block ends; nothing of it remains.
+
+    Args:
+        login: what the user said about logins.
+        catalog: what is installed.
+        options: the values of each provider's options, by its name.
+        env: the user's environment.
+        outside: directories that nothing of ours may lie in (`compose`).
+
+    Raises:
+        OcibuildError: a provider that was named is not there, or the user's docker config is malformed.
+    """
+    redactor = Redactor()
+    for secret in _given_secrets(options):
+        redactor.add(secret)
+    resolver = make_resolver(
+        login=login,
+        catalog=catalog,
+        options=options,
+        config=load_user_config(env, timeout=login.timeout),
+        env=env,
+        clock=SystemClock(),
+        learned=redactor.add_credential,
+    )
+    with Broker(Responder(resolver.resolve)) as broker, compose(broker, env=env, outside=outside) as config:
+        yield AuthSession(redactor=redactor, resolver=resolver, child_env=config.child_env)
+
+
+def _given_secrets(options: Mapping[str, OptionValues]) -> Iterator[Secret]:
+    for values in options.values():
+        yield from (value for value in values.values() if isinstance(value, Secret))

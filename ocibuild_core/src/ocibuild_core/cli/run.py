@@ -1,0 +1,205 @@
+"""What `build` does once its arguments are read: settle everything, then run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocibuild_core.auth.login import parse_login
+from ocibuild_core.build import BuildInput, build
+from ocibuild_core.display import choose_progress
+from ocibuild_core.errors import OcibuildError, UsageError, raise_all
+from ocibuild_core.option_sources import Document as OptionDocument
+from ocibuild_core.option_sources import OptionSources, StdinOnce, collect_options, exporter_attributes
+from ocibuild_core.plan import DEFAULT_DIRECTORY, choose_outputs
+from ocibuild_core.settings.resolve import resolve
+from ocibuild_core.settings.sources import CommandLine, Document, Environment
+from ocibuild_core.settings.table import four_spellings
+from ocibuild_core.settings.values import parse_bool
+from ocibuild_core.spellings import Owner
+from ocibuild_core.terminal import QUIET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ocibuild_core.auth.login import LoginSettings
+    from ocibuild_core.catalog import Catalog, LoadedExporter
+    from ocibuild_core.options import OptionValues
+    from ocibuild_core.settings.documents import SettingsFile
+    from ocibuild_core.settings.model import BuildSettings
+    from ocibuild_core.terminal import Talk
+
+
+def run_build(  # noqa: PLR0913  # everything that the command line and its surroundings give
+    *,
+    flags: Mapping[str, object],
+    option_flags: Mapping[str, Sequence[str]],
+    env: Mapping[str, str],
+    files: Sequence[SettingsFile],
+    catalog: Catalog,
+    talk: Talk,
+    bare: bool,
+) -> None:
+    """Settle the settings and build. Raises OcibuildError.
+
+    Args:
+        flags: fields of the table by name, as click parsed them.
+        option_flags: options of plugins by spelling.
+        env: the user's environment.
+        files: files of settings, highest precedence first.
+        catalog: what is installed.
+        talk: where we speak.
+        bare: there were no arguments: a pipeline, which is never shown a display that redraws itself.
+    """
+    env = _without_foreign_debug(env, talk, bare=bare)
+    settings = resolve([CommandLine(flags, env), Environment(env), *(_document(file) for file in files)])
+    _refuse_what_is_to_come(env)
+    _check_context(settings)
+    for remark in catalog.remarks():
+        talk.detail(remark)
+    sources = OptionSources(
+        cli=option_flags,
+        env=env,
+        yaml=[OptionDocument(name=file.name, values=_trusted_values(file)) for file in files],
+        stdin=StdinOnce(sys.stdin.buffer),
+    )
+    directory = Path.cwd() / DEFAULT_DIRECTORY
+    progress = choose_progress(
+        "quiet" if talk.level == QUIET else settings.progress,
+        is_terminal=sys.stderr.isatty() and sys.stdout.isatty(),
+        is_pipeline=bare,
+    )
+    build(
+        BuildInput(
+            settings=settings,
+            env=env,
+            talk=talk,
+            progress=progress,
+            catalog=catalog,
+            login=_login_settings(settings, files),
+            provider_options=_provider_options(catalog, sources),
+            exporters=_exporters(settings, catalog, sources, directory),
+            directory=directory,
+        )
+    )
+
+
+def _document(file: SettingsFile) -> Document:
+    return Document(file.values, file.name, trusted=file.trusted)
+
+
+def _trusted_values(file: SettingsFile) -> Mapping[str, object]:
+    """A file beside the sources may not say how to log in."""
+    refused = [key for key in ("auth", "registries", "credential-store") if key in file.values]
+    if refused and not file.trusted:
+        raise UsageError(
+            f"{file.name}: {refused[0]}: not allowed in a file that lies beside the sources",
+            why="whoever can change the sources could choose who logs in where",
+            do="name the file with --config, or move the key to ~/.config/ocibuild.yml",
+        )
+    return file.values
+
+
+def _provider_options(catalog: Catalog, sources: OptionSources) -> Mapping[str, OptionValues]:
+    values: dict[str, OptionValues] = {}
+    errors: list[OcibuildError] = []
+    for loaded in catalog.providers:
+        try:
+            values[loaded.provider.name] = collect_options(Owner.of_provider(loaded.provider), sources)
+        except OcibuildError as error:
+            errors.append(error)
+    raise_all(errors)
+    return values
+
+
+def _exporters(
+    settings: BuildSettings, catalog: Catalog, sources: OptionSources, directory: Path
+) -> Sequence[tuple[LoadedExporter, OptionValues]]:
+    chosen = []
+    for choice in choose_outputs(settings, directory):
+        loaded = catalog.exporter(choice.name)
+        owner = Owner.of_exporter(loaded.exporter)
+        cli = exporter_attributes(owner, tuple(choice.options.items()))
+        own = OptionSources(cli=cli, env=sources.env, yaml=sources.yaml, stdin=sources.stdin)
+        chosen.append((loaded, collect_options(owner, own)))
+    return chosen
+
+
+def _login_settings(settings: BuildSettings, files: Sequence[SettingsFile]) -> LoginSettings:
+    pins, pins_origin = _pins(files)
+    return parse_login(
+        settings.login,
+        origin=settings.origin("login"),
+        registries=pins,
+        registries_origin=pins_origin,
+        timeout=settings.login_timeout,
+    )
+
+
+def _pins(files: Sequence[SettingsFile]) -> tuple[Mapping[str, str], str]:
+    for file in files:
+        pins = file.values.get("registries")
+        if pins is None:
+            continue
+        if not isinstance(pins, dict) or not all(isinstance(value, str) for value in pins.values()):
+            raise UsageError(f"{file.name}: registries: a mapping of host pattern to provider is expected")
+        return {str(glob): provider for glob, provider in pins.items()}, f"{file.name}: registries"
+    return {}, "registries"
+
+
+def _check_context(settings: BuildSettings) -> None:
+    origin = settings.origin("context")
+    where = "the current directory" if origin == "default" else f"{origin} {settings.context!r}"
+    if "://" in settings.context or settings.context.startswith("git@"):
+        raise UsageError(f"{where}: remote contexts are not supported yet", do="clone it, then build the directory")
+    if not Path(settings.context).is_dir():
+        raise UsageError(f"{where} is not a directory", do="name the directory to build: build [CONTEXT]")
+    dockerfile = Path(settings.dockerfile or Path(settings.context) / "Dockerfile")
+    if not dockerfile.is_file():
+        raise UsageError(f"there is no {dockerfile}", do="name the Dockerfile with --file, or the directory to build")
+
+
+def _without_foreign_debug(env: Mapping[str, str], talk: Talk, *, bare: bool) -> Mapping[str, str]:
+    """`DEBUG` belongs to many programs: on a laptop a value that is no boolean is another's."""
+    if bare:
+        return env
+    foreign = [name for name in ("DEBUG", "debug") if env.get(name) and not _is_bool(env[name])]
+    for name in foreign:
+        talk.warn(f"{name}={env[name]!r} is ignored: it is not a boolean, so it seems to be meant for another program")
+    return {name: value for name, value in env.items() if name not in foreign}
+
+
+def _is_bool(text: str) -> bool:
+    try:
+        parse_bool(text)
+    except ValueError:
+        return False
+    return True
+
+
+# Params of the Concourse task that this version does not act on yet: an error is better than a build without them.
+_TO_COME = (
+    "ADDITIONAL_TARGETS",
+    "BUILDKIT_ADD_HOSTS",
+    "BUILDKIT_EXTRA_CONFIG",
+    "BUILDKIT_SSH",
+    "IMAGE_ARGS",
+    "IMAGE_PLATFORM",
+    "OUTPUT_OCI",
+    "REGISTRY_MIRRORS",
+    "UNPACK_ROOTFS",
+)
+_TO_COME_PREFIXES = ("BUILDKIT_SECRET_", "BUILDKIT_SECRETTEXT_", "IMAGE_ARG_")
+
+
+def _refuse_what_is_to_come(env: Mapping[str, str]) -> None:
+    spelt = {spelling for name in _TO_COME for spelling in four_spellings(name)}
+    used = sorted(
+        name for name, value in env.items() if value and (name in spelt or name.startswith(_TO_COME_PREFIXES))
+    )
+    used = [name for name in used if env[name] not in ("false", "0")]
+    if used:
+        raise UsageError(
+            f"not supported by this version: {', '.join(used)}", do="unset it, or stay with the task you use"
+        )

@@ -1,0 +1,99 @@
+"""The border between host and exporters, and the way from a solve's files to artifacts."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from ocibuild_core.errors import OcibuildError, PluginError
+from ocibuild_core.exporting import Artifact, ExportPlan, ExportResults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ocibuild_core.catalog import LoadedExporter
+    from ocibuild_core.exporting import BuildOutput, ExportRequest
+    from ocibuild_core.plan import BuildPlan, PlannedExport
+    from ocibuild_core.publish import Staging
+
+_T = TypeVar("_T")
+
+
+def ask_for_plan(loaded: LoadedExporter, request: ExportRequest) -> ExportPlan:
+    """An exporter's plan. Raises OcibuildError; whatever else comes out of it is its plugin's fault and named so."""
+    plan = _guarded(loaded, "plan", lambda: loaded.exporter.plan(request))
+    if not isinstance(plan, ExportPlan):
+        raise _fault(loaded, "plan", f"returned {type(plan).__name__} instead of ExportPlan")
+    return plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedOutputs:
+    """Where BuildKit writes, beside the final names.
+
+    Args:
+        files: by output; each lies with the first exporter that planned it.
+        staging: by position of the export.
+    """
+
+    files: Mapping[BuildOutput, Path]
+    staging: Sequence[Path]
+
+
+def stage(plan: BuildPlan, staging: Staging) -> StagedOutputs:
+    """Make the staging directories of all exports."""
+    files: dict[BuildOutput, Path] = {}
+    directories = []
+    for export in plan.exports:
+        anchor = export.plan.destinations[0] if export.plan.destinations else export.request.directory / "artifact"
+        directories.append(staging.beside(anchor))
+        for output in export.plan.outputs:
+            if output.has_file and output not in files:
+                files[output] = staging.beside(anchor) / "output"
+    return StagedOutputs(files=files, staging=directories)
+
+
+def finish(plan: BuildPlan, staged: StagedOutputs, metadata: Mapping[str, object]) -> list[Artifact]:
+    """Let every exporter finish. Raises OcibuildError; nothing has reached its final place by then."""
+    return [
+        artifact
+        for export, directory in zip(plan.exports, staged.staging, strict=True)
+        for artifact in _finish_one(export, staged, directory, metadata)
+    ]
+
+
+def _finish_one(
+    export: PlannedExport, staged: StagedOutputs, directory: Path, metadata: Mapping[str, object]
+) -> Sequence[Artifact]:
+    loaded = export.loaded
+    files = {output: staged.files[output] for output in export.plan.outputs if output.has_file}
+    results = ExportResults(staging=directory, files=files, metadata=metadata)
+    artifacts = _guarded(loaded, "finish", lambda: tuple(loaded.exporter.finish(export.request, results)))
+    for artifact in artifacts:
+        if not isinstance(artifact, Artifact):
+            raise _fault(loaded, "finish", f"returned {type(artifact).__name__} instead of Artifact")
+        if artifact.source and artifact.destination not in export.plan.destinations:
+            raise _fault(loaded, "finish", f"wants to write {artifact.destination}, which its plan does not hold")
+    return artifacts
+
+
+def _guarded(loaded: LoadedExporter, what: str, call: Callable[[], _T]) -> _T:
+    try:
+        return call()
+    except OcibuildError as error:
+        named = type(error)(f"{loaded.source}: {error.summary}", why=error.why, tried=error.tried, do=error.do)
+        raise (error if loaded.source.id == "core" else named) from error.__cause__
+    except Exception as error:  # the plugin boundary
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
+        raise _fault(loaded, what, f"raised {where}: {error}") from error
+
+
+def _fault(loaded: LoadedExporter, what: str, why: str) -> PluginError:
+    return PluginError(
+        f"{loaded.source}: {what} of exporter {loaded.exporter.name!r} failed",
+        why=why,
+        do="this is a fault of the plugin: report it to its authors",
+    )

@@ -1,0 +1,40 @@
+"""Which registries a build will ask, as far as that can be known beforehand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocibuild_core.dockerfile import needed_images
+from ocibuild_core.errors import UsageError
+from ocibuild_core.plan import dockerfile_location
+from ocibuild_core.registry.reference import parse_reference
+
+if TYPE_CHECKING:
+    from ocibuild_core.dockerfile import ImageUse
+    from ocibuild_core.settings.model import BuildSettings
+
+
+def needed_registries(settings: BuildSettings) -> tuple[str, ...]:
+    """The registries of the images that the Dockerfile names, each once, in the order of the file."""
+    found = (registry_of(use) for use in images_of(settings))
+    return tuple(dict.fromkeys(registry for registry in found if registry))
+
+
+def images_of(settings: BuildSettings) -> tuple[ImageUse, ...]:
+    """The images that the Dockerfile names. What cannot be read is BuildKit's to say: it gives none."""
+    directory, name = dockerfile_location(settings)
+    try:
+        text = (Path(directory) / name).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ()
+    arguments = {pair.key: pair.value for pair in settings.build_args}
+    return needed_images(text, target=settings.target, build_args=arguments)
+
+
+def registry_of(use: ImageUse) -> str | None:
+    """The registry of one image; None when the reference is none."""
+    try:
+        return parse_reference(use.reference).registry
+    except UsageError:
+        return None
