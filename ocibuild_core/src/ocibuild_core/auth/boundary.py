@@ -85,7 +85,7 @@ class GuardedProvider:
         self._registries_lock = threading.Lock()
 
     def __str__(self) -> str:
-        return f"{self.name}, {self.source}"
+        return str(self.source) if self.name == self.source.id else f"{self.name!r} of {self.source}"
 
     @property
     def stores(self) -> bool:
@@ -123,12 +123,7 @@ class GuardedProvider:
             return None
         if not isinstance(credential, Credential):
             raise self._fault(f"returned {_kind(credential)} for {registry}, not a Credential")
-        if credential.expires_at and credential.expires_at <= self._clock.now():
-            raise CredentialError(
-                f"{self.source}: the credential for {registry} expired at {credential.expires_at.isoformat()}",
-                why=f"this machine's clock says {self._clock.now().isoformat(timespec='seconds')}",
-                do="compare the clock with the time of the service that made the credential, or get a new one",
-            )
+        self._check(credential, registry)
         return credential
 
     def store(self, registry: str, credential: Credential) -> None:
@@ -149,6 +144,20 @@ class GuardedProvider:
         if wrong:
             raise self._fault(f"listed {_kind(wrong[0])}, not a StoredCredential")
         return found
+
+    def _check(self, credential: Credential, registry: str) -> None:
+        if any("\ud800" <= char <= "\udfff" for char in credential.username + credential.secret.reveal()):
+            raise CredentialError(
+                f"{self.source}: the credential for {registry} holds bytes that are not UTF-8",
+                why="no credential helper can hand them on",
+                do="use a password of valid UTF-8",
+            )
+        if credential.expires_at and credential.expires_at <= self._clock.now():
+            raise CredentialError(
+                f"{self.source}: the credential for {registry} expired at {credential.expires_at.isoformat()}",
+                why=f"this machine's clock says {self._clock.now().isoformat(timespec='seconds')}",
+                do="compare the clock with the time of the service that made the credential, or get a new one",
+            )
 
     def _match(self, registry: str) -> Match:
         found = self._call("match", registry, lambda: self.provider.match(registry, self._options))
@@ -194,8 +203,9 @@ class GuardedProvider:
 
     def _call(self, method: str, registry: str, function: Callable[[], _T]) -> _T:
         about = f" for {registry}" if registry else ""
+        call = Call(function, say=self._printed)
         try:
-            return Call(function, say=self._printed).result(self._timeout)
+            error = call.wait(self._timeout)
         except CallTimeout:
             self.hung.append(f"{self.source}: {method}{about}")
             raise CredentialError(
@@ -203,12 +213,12 @@ class GuardedProvider:
                 why=f"{self.name!r} was asked to {method} and has not returned",
                 do="look whether the service it asks can be reached from here, or raise --login-timeout",
             ) from None
-        except (CredentialError, UsageError) as error:
+        if error is None:
+            return call.result()
+        if isinstance(error, CredentialError | UsageError):
             raise self._named(error) from error
-        except BaseException as error:  # noqa: BLE001  # the plugin boundary
-            # SystemExit included: it ends this call, not the program.
-            self._log.debug("%s: %s%s raised", self.source, method, about, exc_info=error)
-            raise self._fault(f"{method}{about} raised {type(error).__name__}", why=_place(error)) from None
+        self._log.debug("%s: %s%s raised", self.source, method, about, exc_info=error)
+        raise self._fault(f"raised {type(error).__name__} in {method}{about}", why=_place(error)) from None
 
     def _printed(self, line: str) -> None:
         self._log.info("%s printed: %s", self.source, line)

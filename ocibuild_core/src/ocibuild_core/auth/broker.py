@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -112,26 +113,20 @@ class Broker:
         connection.sendall(b"%d" % reply.status + reply.output)
 
     def _read(self, connection: socket.socket) -> bytes | None:
-        """All that the client says until it closes its side; None when it is too slow or too long."""
-        timer = threading.Timer(self._read_seconds, _hang_up, (connection,))
-        timer.daemon = True
-        timer.start()
+        """All that the client says until it closes its side; None when it is too slow or says too much."""
+        end = time.monotonic() + self._read_seconds
         request = b""
-        try:
-            while part := connection.recv(65536):
-                request += part
-                if len(request) > MAX_REQUEST:
-                    return None
-        finally:
-            timer.cancel()
-        return request if b"\n" in request else None
+        while (left := end - time.monotonic()) > 0:
+            connection.settimeout(left)
+            part = connection.recv(65536)
+            if not part:
+                return request if b"\n" in request else None
+            request += part
+            if len(request) > MAX_REQUEST:
+                return None
+        return None
 
 
 def _peer_uid(connection: socket.socket) -> int:
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
     return int(_PEER.unpack(data)[1])
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

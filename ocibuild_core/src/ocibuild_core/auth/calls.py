@@ -34,15 +34,21 @@ class Call(Generic[_T]):
         self._error: BaseException | None = None
         threading.Thread(target=self._run, daemon=True, name="ocibuild-call").start()
 
-    def result(self, timeout: float) -> _T:
-        """What the call returned; raises what it raised, or `CallTimeout` after `timeout` seconds.
+    def wait(self, timeout: float) -> BaseException | None:
+        """Wait for its end; gives what the call raised, `SystemExit` included, so that it can't be taken for ours.
 
-        `BaseException`s that would end a thread or a process (`SystemExit`) are raised here like any other.
+        Raises:
+            CallTimeout: it has not returned within `timeout` seconds.
         """
         if not self._done.wait(timeout):
             raise CallTimeout
-        if self._error is not None:
-            raise self._error
+        return self._error
+
+    def result(self, timeout: float = threading.TIMEOUT_MAX) -> _T:
+        """What the call returned; raises what it raised, or `CallTimeout`."""
+        error = self.wait(timeout)
+        if error is not None:
+            raise error
         return self._result[0]
 
     def _run(self) -> None:
@@ -71,7 +77,7 @@ def stdout_to(say: Callable[[str], None]) -> Iterator[None]:
     with _routes_lock:
         if not _routes:
             _original.append(sys.stdout)
-            sys.stdout = _Router(sys.stdout)
+            sys.stdout = _Router(sys.stdout or io.StringIO())
         _routes[threading.get_ident()] = lines
     try:
         yield

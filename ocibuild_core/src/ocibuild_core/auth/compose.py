@@ -63,7 +63,7 @@ def compose(
     with private_directory(env, outside=outside) as directory:
         programs = directory / "bin"
         programs.mkdir(mode=0o700)
-        _write_helper(programs / PROGRAM, python)
+        _write_helper(programs / PROGRAM, python, env.get("LD_LIBRARY_PATH", ""))
         _write(directory / "config.json", json.dumps(CONFIG), 0o600)
         socket_path = directory / "broker.sock"
         broker.listen(socket_path)
@@ -80,7 +80,7 @@ def compose(
             broker.close()
 
 
-def _write_helper(path: Path, python: str) -> None:
+def _write_helper(path: Path, python: str, libraries: str) -> None:
     """The helper as one file: the installed script would import `site` and all of a virtual environment first."""
     interpreter = python or shutil.which("python3")
     if not interpreter:
@@ -88,12 +88,16 @@ def _write_helper(path: Path, python: str) -> None:
     source = Path(client.__file__).read_text(encoding="utf-8")
     # Isolated, without site and without writing .pyc files: it needs nothing but the standard library's core.
     shebang = f"#!{interpreter} -ISB"
-    if len(shebang.encode()) <= _LONGEST_SHEBANG and not any(char.isspace() for char in interpreter):
+    is_plain = len(os.fsencode(shebang)) <= _LONGEST_SHEBANG and not any(char.isspace() for char in interpreter)
+    if is_plain and not libraries:
         _write(path, f"{shebang}\n{source}", 0o700)
         return
+    # BuildKit's client passes on little of the environment; an interpreter that was found with the help of
+    # LD_LIBRARY_PATH is found by it again.
     program = path.with_suffix(".py")
+    setting = f"LD_LIBRARY_PATH={_quote(libraries)} " if libraries else ""
     _write(program, source, 0o600)
-    _write(path, f'#!/bin/sh\nexec {_quote(interpreter)} -ISB {_quote(str(program))} "$@"\n', 0o700)
+    _write(path, f'#!/bin/sh\n{setting}exec {_quote(interpreter)} -ISB {_quote(str(program))} "$@"\n', 0o700)
 
 
 def _quote(text: str) -> str:

@@ -59,16 +59,23 @@ def docker_config_path(env: Mapping[str, str]) -> tuple[Path | None, bool]:
     return (Path(home) / ".docker" / "config.json" if home else None), False
 
 
-def podman_config_path(env: Mapping[str, str]) -> tuple[Path | None, bool]:
-    """Where podman's logins are, and whether the user said so.
+def podman_config_paths(env: Mapping[str, str]) -> tuple[list[Path], bool]:
+    """Where podman's logins may be, in its order, and whether the user said so.
 
     Source: containers-auth.json(5).
     """
     if env.get("REGISTRY_AUTH_FILE"):
-        return Path(env["REGISTRY_AUTH_FILE"]), True
-    if env.get("XDG_RUNTIME_DIR"):
-        return Path(env["XDG_RUNTIME_DIR"]) / "containers" / "auth.json", False
-    return None, False
+        return [Path(env["REGISTRY_AUTH_FILE"])], True
+    home = env.get("HOME") or _home_of_user()
+    places = (
+        env.get("XDG_RUNTIME_DIR") or f"/run/containers/{os.geteuid()}",
+        env.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else ""),
+    )
+    return [
+        Path(place) / "auth.json" if place.startswith("/run/containers/") else Path(place) / "containers" / "auth.json"
+        for place in places
+        if place
+    ], False
 
 
 def read_config(path: Path, *, named: bool, warn: Callable[[str], None]) -> ConfigFile | None:

@@ -8,11 +8,12 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ocibuild_core.auth.answers import NOTICE
 from ocibuild_core.auth.config_files import (
     ConfigFile,
     docker_config_path,
     parse_config,
-    podman_config_path,
+    podman_config_paths,
     read_config,
 )
 from ocibuild_core.auth.user_helpers import HelperMissing, ask_helper
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _log = logging.getLogger("ocibuild.auth")
-
 HELPER_LASTING = 240.0
 """Seconds that a helper's answer is kept: it has no end that we could know, and BuildKit asks anew after 4 min 50 s."""
 
@@ -94,18 +94,19 @@ class UserConfig:
         self.files = files
         self._env = env
         self._timeout = timeout
+        self._auth_keys = [_by_registry(file.auths) for file in files]
+        self._helper_keys = [_by_registry(file.cred_helpers) for file in files]
 
     def entries(self, registry: str) -> list[FileEntry | HelperEntry]:
         """What the configs say for a registry, in order; empty when they say nothing."""
-        found = [entry for file in self.files if (entry := self._entry(file, registry))]
+        found = [entry for position in range(len(self.files)) if (entry := self._entry(position, registry))]
         if not found:
             self._warn_of_other_ports(registry)
         return found
 
     def registries(self) -> tuple[str, ...]:
         """The registries that have an entry or a helper of their own."""
-        names = [_registry_of(key) for file in self.files for key in (*file.auths, *file.cred_helpers)]
-        return tuple(dict.fromkeys(name for name in names if name))
+        return tuple(dict.fromkeys(name for keys in (*self._auth_keys, *self._helper_keys) for name in keys))
 
     def without_helpers(self) -> UserConfig:
         """The same without the helpers: for a process that is itself such a helper, so that none asks in circles."""
@@ -128,10 +129,11 @@ class UserConfig:
                 found |= {name: proxy[key], name.lower(): proxy[key]}
         return found
 
-    def _entry(self, file: ConfigFile, registry: str) -> FileEntry | HelperEntry | None:
-        entry_key = _key_for(file.auths, registry)
+    def _entry(self, position: int, registry: str) -> FileEntry | HelperEntry | None:
+        file = self.files[position]
+        entry_key = self._auth_keys[position].get(registry)
         entry = file.auths.get(entry_key) if entry_key is not None else None
-        helper_key = _key_for(file.cred_helpers, registry)
+        helper_key = self._helper_keys[position].get(registry)
         if helper_key is not None and file.cred_helpers[helper_key]:
             reason = f"its credHelpers name {file.cred_helpers[helper_key]!r} for {helper_key}"
             return HelperEntry(
@@ -176,43 +178,40 @@ def load_user_config(
         UsageError: a file is malformed, or it was named and cannot be read.
     """
     say = warn or _log.warning
-    files = [file for source in (_from_variable, _from_docker, _from_podman) if (file := source(env, say))]
+    files = [file for source in (_from_variable, _from_docker, _from_podman) for file in source(env, say)]
+    for file in files:
+        _warn_of_bad_entries(file, say)
     return UserConfig(tuple(files), env=env, timeout=timeout)
 
 
-def _from_variable(env: Mapping[str, str], warn: Callable[[str], None]) -> ConfigFile | None:
+def _from_variable(env: Mapping[str, str], warn: Callable[[str], None]) -> list[ConfigFile]:
     """`DOCKER_AUTH_CONFIG`: entries of `auths` alone (docker/cli, configfile, `dockerEnvConfig`)."""
     text = env.get("DOCKER_AUTH_CONFIG", "")
     if not text:
-        return None
+        return []
     try:
         config = parse_config(text.encode(errors="surrogateescape"), "DOCKER_AUTH_CONFIG")
     except UsageError as error:
         warn(f"DOCKER_AUTH_CONFIG is ignored: {error.why}")
-        return None
-    _log.info("DOCKER_AUTH_CONFIG comes before the docker config for %d registries", len(config.auths))
-    return ConfigFile(name=config.name, auths=config.auths)
+        return []
+    _log.log(NOTICE, "DOCKER_AUTH_CONFIG comes before the docker config, for %d registries", len(config.auths))
+    return [ConfigFile(name=config.name, auths=config.auths)]
 
 
-def _from_docker(env: Mapping[str, str], warn: Callable[[str], None]) -> ConfigFile | None:
+def _from_docker(env: Mapping[str, str], warn: Callable[[str], None]) -> list[ConfigFile]:
     path, named = docker_config_path(env)
-    if path is None:
-        return None
-    config = read_config(path, named=named, warn=warn)
-    if config:
-        _warn_of_bad_entries(config, warn)
-    return config
-
-
-def _from_podman(env: Mapping[str, str], warn: Callable[[str], None]) -> ConfigFile | None:
-    path, named = podman_config_path(env)
     config = read_config(path, named=named, warn=warn) if path else None
-    if config is None:
-        return None
-    scoped = [key for key in (*config.auths, *config.cred_helpers) if _registry_of(key) is None]
-    if scoped:
-        warn(f"{config.name}: {scoped[0]} is ignored, as BuildKit knows one credential a host, not one a path")
-    return replace(config, creds_store="", proxies={})
+    return [config] if config else []
+
+
+def _from_podman(env: Mapping[str, str], warn: Callable[[str], None]) -> list[ConfigFile]:
+    paths, named = podman_config_paths(env)
+    found = [config for path in paths if (config := read_config(path, named=named, warn=warn))]
+    for config in found:
+        scoped = [key for key in (*config.auths, *config.cred_helpers) if _registry_of(key) is None]
+        if scoped:
+            warn(f"{config.name}: {scoped[0]} is ignored, as BuildKit knows one credential a host, not one a path")
+    return [replace(config, creds_store="", proxies={}) for config in found]
 
 
 def _warn_of_bad_entries(config: ConfigFile, warn: Callable[[str], None]) -> None:
@@ -223,12 +222,14 @@ def _warn_of_bad_entries(config: ConfigFile, warn: Callable[[str], None]) -> Non
             warn(f"the docker config {config.name}: the entry for {normalise(key) or 'a key'} is dropped: {error.why}")
 
 
-def _key_for(entries: Mapping[str, Any], registry: str) -> str | None:
-    """The key that means this registry: its exact name first, as docker prefers it, else in the file's order."""
-    for key in (docker_key(registry), registry):
-        if key in entries:
-            return key
-    return next((key for key in entries if _registry_of(key) == registry), None)
+def _by_registry(entries: Mapping[str, Any]) -> dict[str, str]:
+    """The key that means a registry: its exact name first, as docker prefers it, else in the file's order."""
+    found: dict[str, str] = {}
+    for key in entries:
+        registry = _registry_of(key)
+        if registry is not None and (registry not in found or key == docker_key(registry)):
+            found[registry] = key
+    return found
 
 
 def _registry_of(key: str) -> str | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.answers import Step
 from ocibuild_core.errors import OcibuildError, PluginError
 from ocibuild_core.providers import Match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from ocibuild_core.auth.boundary import GuardedProvider
+    from ocibuild_core.auth.docker_config import UserConfig
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.providers import Credential
 
@@ -47,32 +48,6 @@ class Candidate:
     fallback: bool = False
 
 
-class ConfigEntry(Protocol):
-    """What the user's docker config says for one registry; the attributes are those of `Candidate`."""
-
-    @property
-    def who(self) -> str: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    @property
-    def binding(self) -> bool: ...
-
-    @property
-    def lasting(self) -> float | None: ...
-
-    def credential(self) -> Credential | None:
-        """The credential; None when there is none. Raises `CredentialError`."""
-
-
-class DockerConfig(Protocol):
-    """The user's docker config, as far as the rules look at it."""
-
-    def entries(self, registry: str) -> Sequence[ConfigEntry]:
-        """What it says for the registry, in order."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """Everything that decides, gathered.
@@ -87,7 +62,7 @@ class Rules:
     login: LoginSettings
     providers: Mapping[str, GuardedProvider]
     named: Mapping[str, GuardedProvider]
-    config: DockerConfig
+    config: UserConfig
 
     def candidates(self, registry: str) -> list[Candidate]:
         """Everyone who may be asked for the registry, in order. The last is nobody: anonymous."""

@@ -16,8 +16,8 @@ from ocibuild_core.spellings import Owner
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ocibuild_core.auth.docker_config import UserConfig
     from ocibuild_core.auth.login import LoginSettings
-    from ocibuild_core.auth.rules import DockerConfig
     from ocibuild_core.catalog import Catalog
     from ocibuild_core.clock import Clock
     from ocibuild_core.option_sources import OptionSources
@@ -32,7 +32,7 @@ def make_resolver(  # noqa: PLR0913  # everything that a decision hangs on, each
     login: LoginSettings,
     catalog: Catalog,
     options: Mapping[str, OptionValues],
-    config: DockerConfig,
+    config: UserConfig,
     env: Mapping[str, str],
     clock: Clock,
     learned: Callable[[Credential], None] | None = None,
@@ -60,7 +60,7 @@ def make_rules(  # noqa: PLR0913  # as `make_resolver`
     login: LoginSettings,
     catalog: Catalog,
     options: Mapping[str, OptionValues],
-    config: DockerConfig,
+    config: UserConfig,
     env: Mapping[str, str],
     clock: Clock,
 ) -> Rules:
