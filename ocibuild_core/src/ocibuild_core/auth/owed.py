@@ -1,0 +1,60 @@
+"""The registries that the user named outright: for each of them he is owed a credential."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ocibuild_core.auth.calls import side_by_side
+from ocibuild_core.errors import OcibuildError, PluginError, UsageError
+from ocibuild_core.providers import Match
+from ocibuild_core.registry.globs import is_exact
+
+if TYPE_CHECKING:
+    from ocibuild_core.auth.boundary import GuardedProvider
+    from ocibuild_core.auth.rules import Rules
+
+
+def owed_registries(rules: Rules) -> tuple[list[str], list[OcibuildError]]:
+    """Those of the pins without a star, those that the options of the providers he named name; and what went wrong.
+
+    The providers are asked side by side.
+    """
+    named_by: dict[str, list[GuardedProvider]] = {}
+    failures: list[OcibuildError] = []
+    providers = rules.explicit()
+    for provider, call in zip(providers, side_by_side(partial(_names_of, item) for item in providers), strict=True):
+        names = call.result()
+        if isinstance(names, OcibuildError):
+            failures.append(names)
+            continue
+        for name in names:
+            named_by.setdefault(name, []).append(provider)
+    failures += [
+        _two_identities(name, by) for name, by in named_by.items() if len(by) > 1 and rules.login.pin_for(name) is None
+    ]
+    pinned = [pin.glob for pin in rules.login.pins if is_exact(pin.glob)]
+    return list(dict.fromkeys([*pinned, *named_by])), failures
+
+
+def _names_of(provider: GuardedProvider) -> list[str] | OcibuildError:
+    try:
+        names = sorted(provider.registries())
+        strangers = [name for name in names if provider.match(name) is Match.NO]
+    except OcibuildError as error:
+        return error
+    if strangers:
+        return PluginError(
+            f"{provider.source}: provider {provider.name!r} names {strangers[0]} but does not match it",
+            do="this is a fault of the plugin: report it to its authors",
+        )
+    return names
+
+
+def _two_identities(registry: str, providers: list[GuardedProvider]) -> UsageError:
+    first, second, *_ = providers
+    return UsageError(
+        f"two logins are told to log in to {registry}: {first} and {second}",
+        why="a build shows one identity to a registry: BuildKit asks without saying pull or push",
+        do=f"choose one: --login {first.name}={registry} or --login {second.name}={registry}",
+    )
