@@ -133,16 +133,20 @@ def _given(option: Option, spellings: Spellings, sources: OptionSources) -> Iter
 
 
 def _on_command_line(option: Option, spellings: Spellings, sources: OptionSources) -> Iterator[_Given]:
-    texts = [text for text in sources.cli.get(spellings.cli, ()) if text]
+    texts = _said(sources, spellings.cli)
     if texts and option.type is OptionType.LIST:
         yield _Given(origin=spellings.cli, read=lambda: parse_list(texts))
     elif texts:
         yield _text(option, spellings.cli, texts[-1])
-    if spellings.cli_off and sources.cli.get(spellings.cli_off):
+    if _said(sources, spellings.cli_off):
         yield _Given(origin=spellings.cli_off, read=lambda: False)
-    files = [name for name in sources.cli.get(spellings.cli_file, ()) if name]
+    files = _said(sources, spellings.cli_file)
     if files:
         yield _file(spellings.cli_file, files[-1], sources)
+
+
+def _said(sources: OptionSources, spelling: str) -> list[str]:
+    return [text for text in sources.cli.get(spelling, ()) if text] if spelling else []
 
 
 def _in_environment(option: Option, spellings: Spellings, sources: OptionSources) -> Iterator[_Given]:
@@ -254,7 +258,8 @@ def _read_file(origin: str, name: str) -> bytes:
             return file.read(MAX_SECRET_BYTES + 3)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
-        raise UsageError(f"{origin}: cannot read {_shown(name)}", why=reason) from None
+        # Not what was given as its name: that may be the secret itself, given in the wrong place.
+        raise UsageError(f"{origin}: the file cannot be read", why=reason, do="give the path of a file") from None
 
 
 def _unknown_keys(owner: Owner, sources: OptionSources) -> Iterator[UsageError]:

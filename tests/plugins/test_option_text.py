@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ocibuild_core.option_text import parse_document, parse_list, parse_text
+from ocibuild_core.options import Option, OptionType, OptionValue
+from ocibuild_core.secret import Secret
+
+CHOICES = ("Sha256", "sha512")
+
+
+def option(kind: OptionType) -> Option:
+    return Option(name="x", help="Help", type=kind, choices=CHOICES if kind is OptionType.CHOICE else ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (OptionType.TEXT, " kept as it is ", " kept as it is "),
+        (OptionType.INT, "-7", -7),
+        (OptionType.INT, " 12 ", 12),
+        (OptionType.BOOL, "T", True),
+        (OptionType.BOOL, "0", False),
+        (OptionType.PATH, "a/../b", Path("a/../b")),
+        (OptionType.DURATION, "1.5s", 1.5),
+        (OptionType.LIST, " a, b,,c ,", ("a", "b", "c")),
+        (OptionType.LIST, "a,{b,c}", ("a", "{b,c}")),
+        (OptionType.CHOICE, "SHA256", "Sha256"),
+        (OptionType.SECRET, " s ", Secret(" s ")),
+    ],
+)
+def test_text(kind: OptionType, text: str, value: OptionValue) -> None:
+    found = parse_text(option(kind), text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "reason"),
+    [
+        (OptionType.INT, "7.0", "whole number"),
+        (OptionType.INT, "\N{ARABIC-INDIC DIGIT SEVEN}", "whole number"),
+        (OptionType.INT, "1_000", "whole number"),
+        (OptionType.INT, "9" * 5000, "whole number"),
+        (OptionType.BOOL, "yes", "not a boolean"),
+        (OptionType.PATH, "a\0b", "NUL"),
+        (OptionType.DURATION, "soon", "not a duration"),
+        (OptionType.CHOICE, "md5", "use one of Sha256, sha512"),
+    ],
+)
+def test_malformed_text(kind: OptionType, text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_text(option(kind), text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (OptionType.TEXT, 10, "10"),
+        (OptionType.TEXT, True, "true"),
+        (OptionType.INT, 5, 5),
+        (OptionType.BOOL, False, False),
+        (OptionType.BOOL, "t", True),
+        (OptionType.DURATION, 30, 30.0),
+        (OptionType.LIST, "a,b", ("a", "b")),
+        (OptionType.LIST, ["a,b", " c ", "", 5, None], ("a,b", "c", "5")),
+        (OptionType.LIST, {"h": "v", "n": 1}, ("h=v", "n=1")),
+        (OptionType.LIST, {"h": {"user": "u"}}, ('h={"user": "u"}',)),
+        (OptionType.LIST, [], ()),
+    ],
+)
+def test_document(kind: OptionType, value: object, expected: OptionValue) -> None:
+    assert parse_document(option(kind), value) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        (OptionType.TEXT, {"a": 1}, "a mapping where one value"),
+        (OptionType.INT, [1], "a list where one value"),
+        (OptionType.INT, True, "whole number"),
+        (OptionType.BOOL, 2, "not a boolean"),
+        (OptionType.TEXT, object(), "object where a text"),
+    ],
+)
+def test_malformed_document(kind: OptionType, value: object, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_document(option(kind), value)
+
+
+items = (
+    st.text(st.characters(exclude_characters=",{}", exclude_categories=["Cs"]), min_size=1).map(str.strip).filter(bool)
+)
+
+
+@given(st.lists(items))
+def test_list_of_plain_items_comes_back(given_items: list[str]) -> None:
+    assert parse_list([",".join(given_items)]) == tuple(given_items)
+    assert parse_list(given_items) == tuple(given_items)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_whatever_a_request_holds_gives_a_value_or_a_reason(value: object) -> None:
+    for kind in OptionType:
+        with suppress(ValueError):
+            assert parse_document(option(kind), value) is not None
+
+
+@given(st.dictionaries(items.filter(lambda key: "=" not in key), st.dictionaries(st.text(), st.text(), min_size=1)))
+def test_nested_mapping_can_be_read_back(mapping: dict[str, dict[str, str]]) -> None:
+    found = parse_document(option(OptionType.LIST), mapping)
+    assert isinstance(found, tuple)
+    pairs = (item.partition("=") for item in found)
+    assert {key: json.loads(value) for key, _, value in pairs} == mapping
