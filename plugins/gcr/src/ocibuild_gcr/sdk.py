@@ -1,0 +1,257 @@
+"""google-auth: its object for an identity, a token out of it, and what its errors mean."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from ocibuild_core.plugin import CredentialError
+
+from ocibuild_gcr.transport import METADATA_ADDRESS, NoAnswerError, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ocibuild_core.plugin import ProviderContext
+
+    from ocibuild_gcr.identities import Found
+
+    GoogleCredentials = Any
+
+SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+"""The scope that Artifact Registry asks for (https://cloud.google.com/artifact-registry/docs/docker/authentication)."""
+
+_MIN_EXECUTABLE_SECONDS = 5  # google-auth refuses a shorter limit
+_MAX_SKEW_SECONDS = 300  # Google's own tolerance is about as much
+_LONGEST_QUOTE = 300
+
+
+def google_credentials(found: Found, context: ProviderContext) -> GoogleCredentials:
+    """google-auth's object for an identity, impersonating whom the options name. Nothing is sent yet.
+
+    Raises:
+        CredentialError: `info` is malformed, or names a program as token source and programs are not allowed.
+    """
+    make = _MAKERS[found.text("type")] if found.info else _metadata_server
+    info = _bounded(found, context)
+    chain = context.options.texts("impersonate-service-account")
+    try:
+        credentials = make(info)
+        return _impersonating(credentials, chain) if chain else credentials
+    except _raised_by_google_auth() as error:
+        raise CredentialError(
+            f"{found.origin} holds no usable credentials", why=_words(error), do="fetch the file or key again, whole"
+        ) from None
+
+
+def refresh(found: Found, credentials: GoogleCredentials, transport: Transport, registry: str) -> None:
+    """Get a token into `credentials`.
+
+    Raises:
+        CredentialError: Google refused, or did not answer.
+    """
+    try:
+        credentials.refresh(transport)
+    except NoAnswerError as error:
+        raise CredentialError(f"no Google token for {registry}", why=str(error), do=error.do) from None
+    except _raised_by_google_auth() as error:
+        who = describe(found, credentials)
+        raise CredentialError(
+            f"Google gave no token for {registry} to {who}", why=_words(error), do=_advice(error, transport)
+        ) from None
+
+
+def metadata_answer(context: ProviderContext, seconds: float) -> str:
+    """Ask whether Google's metadata server is here: empty if it is, else why not.
+
+    Source: https://cloud.google.com/compute/docs/instances/detect-compute-engine.
+    """
+    env = context.env
+    if env.get("NO_GCE_CHECK", "").lower() == "true":
+        return "switched off by NO_GCE_CHECK"
+    address = env.get("GCE_METADATA_IP") or env.get("GCE_METADATA_HOST") or METADATA_ADDRESS
+    deadline = min(context.deadline, context.clock.monotonic() + seconds)
+    transport = Transport(env=env, clock=context.clock, deadline=deadline)
+    try:
+        response = transport(f"http://{address}/", headers={"Metadata-Flavor": "Google"})
+    except NoAnswerError as error:
+        return error.why
+    finally:
+        transport.close()
+    return "" if response.headers.get("metadata-flavor") == "Google" else "what answers there is not Google's"
+
+
+def describe(found: Found, credentials: GoogleCredentials) -> str:
+    """Who logs in and where that was found, without a secret. After a refresh it knows a metadata server's account."""
+    own, name = found.text("client_email"), getattr(credentials, "service_account_email", None)
+    who = f"service account {own}" if own else _nameless(found)
+    if name and not found.info:
+        who = f"service account {name}"
+    elif name and name != own:
+        who = f"service account {name}, impersonated by {who}"
+    return f"{who} via {found.origin}"
+
+
+def _nameless(found: Found) -> str:
+    if found.text("type").startswith("external_account"):
+        pool = found.text("audience").removeprefix("//iam.googleapis.com/") or "an identity pool"
+        return f"{found.subject or 'an identity'} of {pool}"
+    return f"user {found.text('account')}" if found.text("account") else "a user"
+
+
+def _bounded(found: Found, context: ProviderContext) -> Mapping[str, Any]:
+    """The info, with a program as token source only if allowed, and then within the deadline."""
+    info = found.info
+    source = info.get("credential_source")
+    program = source.get("executable") if isinstance(source, dict) else None
+    if not isinstance(source, dict) or not isinstance(program, dict):
+        return info
+    if context.env.get("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES") != "1":
+        raise CredentialError(
+            f"{found.origin} gets its token from a program, and programs are not allowed",
+            do="if you trust that file, set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1",
+        )
+    limit = int(1000 * max(_MIN_EXECUTABLE_SECONDS, context.remaining()))
+    asked = program.get("timeout_millis")
+    limit = min(limit, asked) if isinstance(asked, int) else limit
+    return {**info, "credential_source": {**source, "executable": {**program, "timeout_millis": limit}}}
+
+
+def _impersonating(source: GoogleCredentials, chain: Sequence[str]) -> GoogleCredentials:
+    from google.auth import impersonated_credentials  # loads only when somebody logs in
+
+    *delegates, target = chain
+    return impersonated_credentials.Credentials(
+        source_credentials=source, target_principal=target, target_scopes=list(SCOPES), delegates=delegates
+    )
+
+
+def _metadata_server(info: Mapping[str, Any]) -> GoogleCredentials:
+    from google.auth import compute_engine  # loads only when somebody logs in
+
+    del info
+    # Without the domain google-auth asks the server for it, over a connection that has no deadline.
+    return compute_engine.Credentials(scopes=list(SCOPES), universe_domain="googleapis.com")
+
+
+def _service_account(info: Mapping[str, Any]) -> GoogleCredentials:
+    from google.oauth2 import service_account  # loads only when somebody logs in
+
+    return service_account.Credentials.from_service_account_info(info, scopes=list(SCOPES))
+
+
+def _authorized_user(info: Mapping[str, Any]) -> GoogleCredentials:
+    from google.oauth2 import credentials  # loads only when somebody logs in
+
+    # A user's scopes were fixed when he logged in.
+    return credentials.Credentials.from_authorized_user_info(info)
+
+
+def _external_account(info: Mapping[str, Any]) -> GoogleCredentials:
+    from google.auth import aws, identity_pool, pluggable  # loads only when somebody logs in
+
+    source = info.get("credential_source") or {}
+    if info.get("subject_token_type") == "urn:ietf:params:aws:token-type:aws4_request":
+        return aws.Credentials.from_info(info, scopes=list(SCOPES))
+    if "executable" in source:
+        return pluggable.Credentials.from_info(info, scopes=list(SCOPES))
+    return identity_pool.Credentials.from_info(info, scopes=list(SCOPES))
+
+
+def _external_account_user(info: Mapping[str, Any]) -> GoogleCredentials:
+    from google.auth import external_account_authorized_user  # loads only when somebody logs in
+
+    return external_account_authorized_user.Credentials.from_info(info)
+
+
+def _impersonated(info: Mapping[str, Any]) -> GoogleCredentials:
+    from google.auth import impersonated_credentials  # loads only when somebody logs in
+
+    return impersonated_credentials.Credentials.from_impersonated_service_account_info(info, scopes=list(SCOPES))
+
+
+_MAKERS: dict[str, Callable[[Mapping[str, Any]], GoogleCredentials]] = {
+    "service_account": _service_account,
+    "external_account": _external_account,
+    "impersonated_service_account": _impersonated,
+    "authorized_user": _authorized_user,
+    "external_account_authorized_user": _external_account_user,
+}
+
+
+def _raised_by_google_auth() -> tuple[type[Exception], ...]:
+    """What comes out of google-auth: its own errors, and the raw ones of files, JSON, keys and programs."""
+    from subprocess import SubprocessError  # noqa: PLC0415  # loads only when somebody logs in
+
+    from google.auth.exceptions import GoogleAuthError  # the same
+
+    return (GoogleAuthError, SubprocessError, OSError, ValueError, TypeError, LookupError, AttributeError)
+
+
+_LOG_IN_AGAIN = "run `gcloud auth application-default login` again; for builds without a person use a service account"
+_ASK_FOR_AUDIENCE = (
+    "have the OIDC token issued for https://iam.googleapis.com/ followed by the provider's name, or let the provider"
+    " allow the token's audience"
+)
+_GRANT = (
+    "grant roles/iam.serviceAccountTokenCreator on that service account to whoever impersonates it; to a pool's"
+    " identity, roles/iam.workloadIdentityUser"
+)
+
+# Google's words, and what to do about them. The first that is found counts.
+_ADVICE = (
+    ("Invalid JWT Signature", "the key was deleted or replaced: make a new one for the service account"),
+    ("account not found|Gaia id not found", "check the service account's name; it may have been deleted"),
+    ("reasonable timeframe", "set this machine's clock"),
+    ("invalid_rapt|reauth|expired or revoked|invalid_grant: Bad Request", _LOG_IN_AGAIN),
+    ("audience in ID Token", _ASK_FOR_AUDIENCE),
+    ("attribute condition", "look at the provider's attribute condition: it does not let this subject in"),
+    ("invalid_target|value for .?.?audience", "check the pool and the provider: deleted, disabled or misspelt"),
+    ("ID Token .*(?:expired|stale)|token is expired", "get a fresh OIDC token for each build"),
+    ("has not been used|SERVICE_DISABLED", "run `gcloud services enable iamcredentials.googleapis.com`"),
+    ("getAccessToken|impersonated credentials", _GRANT),
+    ("metadata service. Status: 404", "give this machine (pod, job) a service account"),
+    ("File .* was not found", "let the platform write the token file before the build starts, or correct its path"),
+)
+
+_SECRETS = re.compile(
+    r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|ya29\.[\w.-]+|-----BEGIN [A-Z ]*PRIVATE KEY-----.*", re.DOTALL
+)
+
+
+def _advice(error: Exception, transport: Transport) -> str:
+    seconds = transport.skew.total_seconds() if transport.skew else 0
+    if abs(seconds) > _MAX_SKEW_SECONDS:
+        direction = "ahead of" if seconds > 0 else "behind"
+        return f"set this machine's clock: it is {abs(seconds) / 60:.0f} min {direction} the server's"
+    words = _words(error)
+    return next((do for needle, do in _ADVICE if re.search(needle, words)), "")
+
+
+def _words(error: Exception) -> str:
+    """What an error says, on one line and without what looks like a secret."""
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    elif type(error).__name__ == "TimeoutExpired":
+        text = "the program that fetches the token took too long"
+    else:
+        text = _google_words(error)
+    text = _SECRETS.sub("********", " ".join(text.split()))
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+
+
+def _google_words(error: Exception) -> str:
+    """The message, with that of Google's JSON answer where google-auth keeps it as the second argument."""
+    while error.args and isinstance(error.args[0], Exception):
+        error = error.args[0]
+    if not error.args:
+        return type(error).__name__
+    # Behind "Error:" google-auth quotes all that a token program printed, perhaps its token.
+    text = re.sub(r"(Executable exited.*?) Error: .*", r"\1", str(error.args[0]), flags=re.DOTALL)
+    answer = error.args[1] if len(error.args) > 1 else None
+    try:
+        said = json.loads(answer)["error"]["message"] if isinstance(answer, str) else ""
+    except (ValueError, LookupError, TypeError):
+        said = ""
+    return f"{text}: {said}" if said else text

@@ -1,0 +1,244 @@
+"""The way to the cloud: Google's host names with TLS, behind a proxy that knows no others; and the metadata server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl  # noqa: TID253  # tests do not mind 10 ms
+import tempfile
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from fake_google.cloud import SCOPE, Cloud
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ocibuild_testkit.registry import Authority
+
+_HOSTS = ("oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com")
+_PROXY_HEAD_BYTES = 65536
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that hang up are part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 20
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class has named it
+        """Say nothing."""
+
+    def reply(self, status: int, content: bytes, **headers: str) -> None:
+        """Send an answer whose header names have `_` for `-`."""
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+class _Running:
+    """A server in a thread, as a `with` block."""
+
+    def __init__(self, server: ThreadingHTTPServer) -> None:
+        self._server = server
+        self.port = int(server.server_address[1])
+        self.address = f"127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class Internet:
+    """Google's endpoints behind an HTTP proxy, as a `with` block.
+
+    Args:
+        cloud: who answers.
+        authority: signs the certificates of Google's hosts.
+
+    Attributes:
+        busy: so many answers are 503 before the next real one.
+        hangs: nobody answers at all.
+        connected: the hosts that the proxy was asked for.
+    """
+
+    def __init__(self, cloud: Cloud, authority: Authority) -> None:
+        self.cloud = cloud
+        self.busy = 0
+        self.hangs = False
+        self.connected: list[str] = []
+        self.redirect_to = ""
+        self._released = threading.Event()
+        self._google = _Running(self._tls(_Server(("127.0.0.1", 0), self._google_handler()), authority))
+        self._proxy = _Running(_Server(("127.0.0.1", 0), self._proxy_handler()))
+
+    def __enter__(self) -> Self:
+        self._google.__enter__()
+        self._proxy.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._released.set()
+        self._proxy.__exit__(kind, error, tb)
+        self._google.__exit__(kind, error, tb)
+
+    @property
+    def proxy(self) -> str:
+        """The value for HTTPS_PROXY."""
+        return f"http://{self._proxy.address}"
+
+    @staticmethod
+    def _tls(server: ThreadingHTTPServer, authority: Authority) -> ThreadingHTTPServer:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with tempfile.TemporaryDirectory() as folder:
+            context.load_cert_chain(*authority.issue(_HOSTS).write(Path(folder)))
+        # The handshake happens in each connection's own thread, at its first read.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        return server
+
+    def _google_handler(self) -> type[BaseHTTPRequestHandler]:
+        internet = self
+
+        class Google(_Handler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if internet.hangs:
+                    internet._released.wait()
+                    return
+                if internet.busy:
+                    internet.busy -= 1
+                    self.reply(503, b'{"error": {"code": 503, "message": "try later", "status": "UNAVAILABLE"}}')
+                    return
+                if internet.redirect_to:
+                    self.reply(307, b"", Location=internet.redirect_to)
+                    return
+                host = (self.headers.get("Host") or "").partition(":")[0]
+                status, answer = internet.cloud.answer(host, self.path, dict(self.headers), body)
+                self.reply(status, json.dumps(answer).encode())
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string(timestamp or internet.cloud.now().timestamp())
+
+        return Google
+
+    def _proxy_handler(self) -> type[BaseHTTPRequestHandler]:
+        internet = self
+
+        class Proxy(_Handler):
+            def do_CONNECT(self) -> None:
+                internet.connected.append(self.path)
+                host, _, port = self.path.partition(":")
+                if host not in _HOSTS or port != "443":
+                    self.send_error(403, "not on the list")
+                    return
+                with socket.create_connection(("127.0.0.1", internet._google.port)) as google:
+                    self.send_response(200)
+                    self.end_headers()
+                    self.close_connection = True
+                    back = threading.Thread(target=_pump, args=(google, self.connection), daemon=True)
+                    back.start()
+                    _pump(self.connection, google)
+                    back.join()
+
+        return Proxy
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(_PROXY_HEAD_BYTES):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+class MetadataServer(_Running):
+    """What a virtual machine of Google's finds at 169.254.169.254, as a `with` block.
+
+    It wants the header that keeps browsers out, and refuses what went through a proxy
+    (https://cloud.google.com/compute/docs/metadata/querying-metadata).
+
+    Attributes:
+        cloud: where the tokens live.
+        email: the machine's service account; empty for none.
+        lifetime: seconds that its tokens have left, as it hands out kept ones.
+        hangs, busy: as with `Internet`.
+        is_google: whether it says so; other clouds have a server at that address, too.
+    """
+
+    def __init__(self) -> None:
+        self.reset(Cloud())
+        self._released = threading.Event()
+        super().__init__(_Server(("127.0.0.1", 0), self._handler()))
+
+    def reset(self, cloud: Cloud) -> None:
+        """Back to a quiet machine whose tokens live in `cloud`."""
+        self.cloud = cloud
+        self.email = "machine@project.iam.gserviceaccount.com"
+        self.lifetime = 3599
+        self.hangs = False
+        self.hangs_for_tokens = False
+        self.busy = 0
+        self.is_google = True
+        self.asked: list[str] = []
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._released.set()
+        super().__exit__(kind, error, tb)
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Metadata(_Handler):
+            def do_GET(self) -> None:
+                path, _, query = self.path.partition("?")
+                server.asked.append(path)
+                if server.hangs or (server.hangs_for_tokens and path.endswith("/token")):
+                    server._released.wait()
+                    return
+                if server.busy:
+                    server.busy -= 1
+                    self.reply(503, b"busy")
+                    return
+                if not server.is_google:
+                    self.reply(401, b"unauthorized", Server="EC2ws")
+                    return
+                if self.headers.get("Metadata-Flavor") != "Google" or self.headers.get("X-Forwarded-For"):
+                    self.reply(403, b"Missing required header: Metadata-Flavor")
+                    return
+                status, answer = server._answer(path, query)
+                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.reply(status, content, Metadata_Flavor="Google", Server="Metadata Server for VM")
+
+        return Metadata
+
+    def _answer(self, path: str, query: str) -> tuple[int, Any]:
+        if path in {"", "/"}:
+            return 200, b"computeMetadata/\n"
+        accounts = "/computeMetadata/v1/instance/service-accounts/"
+        name, _, what = path.removeprefix(accounts).partition("/")
+        if not path.startswith(accounts) or not self.email or name not in {"default", self.email}:
+            return 404, b"<html>Not Found</html>"
+        if what == "" and "recursive=true" in query:
+            return 200, {"aliases": ["default"], "email": self.email, "scopes": [SCOPE]}
+        if what == "token":
+            token, _ = self.cloud.issue(self.email, frozenset({SCOPE}))
+            return 200, {"access_token": token, "expires_in": self.lifetime, "token_type": "Bearer"}
+        return 404, b"<html>Not Found</html>"
