@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+from ocibuild_core.failures import Failure, Refusal, refusal_of
+
+LOAD = "[internal] load metadata for r.example:5000/team/base:1"
+
+
+@pytest.mark.parametrize(
+    ("vertex", "text", "host", "refusal"),
+    [
+        (
+            LOAD,
+            "unexpected status from HEAD request to http://r.example:5000/v2/b/manifests/1: 401 Unauthorized",
+            "r.example:5000",
+            Refusal.UNAUTHORIZED,
+        ),
+        (
+            LOAD,
+            (
+                "failed to authorize: failed to fetch oauth token: unexpected status from GET request to "
+                "https://auth.example/token?scope=x: 401 Unauthorized"
+            ),
+            "r.example:5000",
+            Refusal.UNAUTHORIZED,
+        ),
+        (
+            "[internal] load metadata for docker.io/library/x:latest",
+            (
+                "pull access denied, repository does not exist or may require authorization: server message: "
+                "insufficient_scope: authorization failed"
+            ),
+            "docker.io",
+            Refusal.FORBIDDEN,
+        ),
+        (
+            "exporting to image",
+            (
+                "failed to push r.example/x: unexpected status from POST request to "
+                "https://r.example/v2/x/blobs/uploads/: 403 Forbidden"
+            ),
+            "r.example",
+            Refusal.FORBIDDEN,
+        ),
+        (LOAD, "denied: Your authorization token has expired. Reauthenticate", "r.example:5000", Refusal.EXPIRED),
+        (
+            "[internal] load metadata for [::1]:5000/x:1",
+            "unexpected status from HEAD request to https://[::1]:5000/v2/x/manifests/1: 401 Unauthorized",
+            "[::1]:5000",
+            Refusal.UNAUTHORIZED,
+        ),
+    ],
+)
+def test_a_refusal_is_read_from_the_events(vertex: str, text: str, host: str, refusal: Refusal) -> None:
+    found = refusal_of(vertex, text)
+    assert found is not None
+    assert (found.host, found.refusal) == (host, refusal)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'process "/bin/sh -c echo 401 Unauthorized https://r.example/" did not complete successfully: exit code: 1',
+        "failed to do request: dial tcp 127.0.0.1:1: connect: connection refused",
+        "not found",
+    ],
+)
+def test_other_errors_are_no_refusals(text: str) -> None:
+    assert refusal_of(LOAD, text) is None
+
+
+def test_errors_are_kept_once_and_cancelled_steps_left_out() -> None:
+    failure = Failure()
+    failure.observe({"vertexes": [{"digest": "a", "name": "one", "error": "boom"}, {"digest": "b", "name": "two"}]})
+    failure.observe({"vertexes": [{"digest": "a", "name": "one", "error": "boom"}]})
+    failure.observe({"vertexes": [{"digest": "c", "name": "three", "error": "context canceled"}]})
+    failure.observe({"statuses": [{"id": "x"}], "logs": None})
+    assert failure.errors() == (("one", "boom"),)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ocibuild_core.errors import ExportError
+from ocibuild_core.exporting import Artifact
+from ocibuild_core.publish import Staging, publish
+
+
+def test_an_artifact_replaces_the_older_file_and_nothing_else_is_left(tmp_path: Path) -> None:
+    (tmp_path / "digest").write_text("old")
+    with Staging() as staging:
+        made = staging.beside(tmp_path / "digest") / "digest"
+        made.write_text("new")
+        made.chmod(0o600)
+        publish([Artifact(source=made, destination=tmp_path / "digest")])
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("digest", "new")]
+    assert (tmp_path / "digest").stat().st_mode & 0o777 == 0o644
+
+
+def test_what_is_not_published_leaves_the_older_file_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "digest").write_text("old")
+    with Staging() as staging:
+        (staging.beside(tmp_path / "digest") / "digest").write_text("new")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("digest", "old")]
+
+
+def test_one_file_for_two_destinations_is_there_twice(tmp_path: Path) -> None:
+    with Staging() as staging:
+        made = staging.beside(tmp_path / "a") / "x"
+        made.write_text("content")
+        publish([Artifact(source=made, destination=tmp_path / name) for name in ("a", "b")])
+    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text() == "content"
+
+
+def test_nothing_moves_when_one_destination_is_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    with Staging() as staging:
+        directory = staging.beside(tmp_path / "a")
+        artifacts = []
+        for name in ("a", "b"):
+            (directory / name).write_text(name)
+            artifacts.append(Artifact(source=directory / name, destination=tmp_path / name))
+        with pytest.raises(ExportError, match="it is a directory"):
+            publish(artifacts)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with Staging() as staging, pytest.raises(ExportError, match="cannot write into"):
+        staging.beside(tmp_path / "file" / "image.tar")
+
+
+def test_what_a_killed_build_left_is_removed_and_a_running_one_is_left_alone(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from ocibuild_core.publish import Staging\n"
+        "s = Staging(); s.beside(Path(sys.argv[1]) / 'x'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    (killed,) = tmp_path.iterdir()
+    with Staging() as running:
+        held = running.beside(tmp_path / "x").parent
+        assert not killed.exists()
+        with Staging() as other:
+            other.beside(tmp_path / "y")
+            assert held.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_foreign_file_with_our_prefix_stays(tmp_path: Path) -> None:
+    (tmp_path / ".ocibuild-notes").write_text("mine")
+    (tmp_path / ".ocibuild-link").symlink_to(tmp_path)
+    with Staging() as staging:
+        staging.beside(tmp_path / "x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".ocibuild-link", ".ocibuild-notes"]
