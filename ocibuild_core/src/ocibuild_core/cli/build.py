@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ocibuild_core import __version__
-from ocibuild_core.cli.flags import GroupedCommand, build_flags, plugin_flags, split_plugin_values
+from ocibuild_core.cli.flags import GroupedCommand, build_flags
+from ocibuild_core.cli.plugin_flags import given_flags, plugin_flags
 from ocibuild_core.conflicts import Reserved
 from ocibuild_core.errors import UsageError
 from ocibuild_core.loader import load_plugins
@@ -48,11 +49,10 @@ def build_command(argv: Sequence[str]) -> click.Command:
     def run(**values: Any) -> None:  # noqa: ANN401  # click hands over whatever the flags gave
         from ocibuild_core.cli.run import run_build  # noqa: PLC0415  # `--help` has no need of it
 
-        core, options = split_plugin_values(values)
-        level = QUIET if core.pop("quiet") else NORMAL + core.pop("verbose")
-        core.pop("config")
+        level = QUIET if values["quiet"] else NORMAL + values["verbose"]
+        options = given_flags(click.get_current_context())
         run_build(
-            flags=core, option_flags=options, env=env, files=files, catalog=catalog, talk=Talk(level), bare=not argv
+            flags=values, option_flags=options, env=env, files=files, catalog=catalog, talk=Talk(level), bare=not argv
         )
 
     command = GroupedCommand(

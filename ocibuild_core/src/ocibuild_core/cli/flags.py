@@ -6,19 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ocibuild_core.option_docs import help_line, metavar
 from ocibuild_core.settings.table import FIELDS, GROUPS, Field, Kind
-from ocibuild_core.spellings import Owner, spelt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from ocibuild_core.catalog import Catalog
-    from ocibuild_core.options import Option
-    from ocibuild_core.spellings import Spellings
+    from collections.abc import Sequence
 
 _DISPLAY = GROUPS[-1]
-_PLUGIN = "plugin_"
 _REPEATED = (Kind.LIST, Kind.PAIRS)
 
 
@@ -56,37 +49,6 @@ def build_flags() -> Sequence[click.Parameter]:
     verbose = GroupedOption(["--verbose", "-v"], count=True, help="Say more; twice for still more.", group=_DISPLAY)
     quiet = GroupedOption(["--quiet", "-q"], is_flag=True, help="Say nothing but errors.", group=_DISPLAY)
     return [argument, *flags, config, verbose, quiet]
-
-
-def plugin_flags(catalog: Catalog) -> Sequence[click.Parameter]:
-    """The flags of every option of every provider, under a heading of their own."""
-    return [
-        flag
-        for loaded in catalog.providers
-        for option, spellings in spelt(Owner.of_provider(loaded.provider))
-        for flag in _option_flags(option, spellings, f"{loaded.provider.name}: {loaded.provider.summary}")
-    ]
-
-
-def split_plugin_values(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Sequence[str]]]:
-    """What click parsed, taken apart: fields of the table by name, options of plugins by spelling."""
-    core = {name: value for name, value in values.items() if not name.startswith(_PLUGIN)}
-    options = {
-        name.removeprefix(_PLUGIN).replace("_", "-"): value
-        for name, value in values.items()
-        if name.startswith(_PLUGIN) and value
-    }
-    return core, {f"--{name}": value if isinstance(value, tuple) else (str(value),) for name, value in options.items()}
-
-
-def _option_flags(option: Option, spellings: Spellings, group: str) -> Iterator[GroupedOption]:
-    for spelling in spellings.flags():
-        name = _PLUGIN + spelling.removeprefix("--").replace("-", "_")
-        kwargs: dict[str, Any] = {"multiple": True, "metavar": metavar(option)}
-        if not kwargs["metavar"]:
-            kwargs = {"is_flag": True, "default": None, "flag_value": "true", "type": str}
-        text = f"Switch off {spellings.cli}." if spelling == spellings.cli_off else help_line(option, spellings)
-        yield GroupedOption([spelling, name], help=text, group=group, **kwargs)
 
 
 def _flag(field: Field) -> GroupedOption:
