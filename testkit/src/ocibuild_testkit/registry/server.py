@@ -171,7 +171,8 @@ class RegistryServer:
         table = f"[registry.{json.dumps(self.address)}]\n"
         if self.authority is None:
             return f"{table}http = true\n"
-        return f"{table}ca = [{json.dumps(str(self.ca_file))}]\n"
+        # BuildKit takes every loopback address for plain HTTP unless it is told (moby/buildkit, util/resolver).
+        return f"{table}http = false\nca = [{json.dumps(str(self.ca_file))}]\n"
 
     @property
     def ca_file(self) -> Path:
