@@ -152,7 +152,9 @@ def _start(env: Mapping[str, str], errors: IO[bytes]) -> Popen[bytes]:
     from subprocess import PIPE, Popen  # noqa: PLC0415  # see above
 
     command = [sys.executable, "-I", str(_CHILD)]
-    return Popen(command, stdin=PIPE, stdout=PIPE, stderr=errors, env=dict(env), start_new_session=True)
+    # An empty variable is an unset one, as everywhere; keyring would look for a module without a name.
+    given = {name: value for name, value in env.items() if value or name != "PYTHON_KEYRING_BACKEND"}
+    return Popen(command, stdin=PIPE, stdout=PIPE, stderr=errors, env=given, start_new_session=True)
 
 
 def _check_text(registry: str, secret: Secret) -> None:

@@ -23,9 +23,9 @@ from ocibuild_core.plugin import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from yaml.nodes import Node
+    from yaml import Event
 
 MAX_SECRET_BYTES = 64 * 1024
 JSON_KEY_USER = "_json_key"
@@ -131,12 +131,13 @@ class Value:
     def _from_file(self, where: str) -> Secret:
         # One byte above the limit, and a line end: enough to see that it is too long.
         try:
-            with Path(self.file).expanduser().open("rb") as stream:
+            with Path(self.file).open("rb") as stream:
                 content = stream.read(MAX_SECRET_BYTES + 3)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no path"
             raise CredentialError(
-                f"{where}: cannot read {self.file}",
-                why=error.strerror or type(error).__name__,
+                f"{where}: cannot read {self.file!r}",
+                why=reason or type(error).__name__,
                 do="name a readable file",
             ) from None
         return without_line_end(Secret(content.decode(errors="surrogateescape")))
@@ -167,33 +168,33 @@ def read_map(text: Secret, origin: str) -> Mapping[str, Entry]:
         docker.io: {user: carol}
 
     Raises:
-        CredentialError: it is no such map. The message says where, and quotes nothing that may be a secret.
+        UsageError: it is no such map. The message says where, and quotes nothing that may be a secret.
     """
     entries: dict[str, Entry] = {}
     document = _parse(text.reveal(), origin)
     if not isinstance(document, _Map):
         raise _map_error(origin, "it is not a map of registries")
-    for key, node in document.pairs:
-        place = address(key, what=origin)
+    for number, (key, node) in enumerate(document.pairs, start=1):
+        place = _place(key, number, origin)
         if place.registry in entries:
             raise _map_error(origin, f"it names {place.registry} twice; paths do not part them")
         entries[place.registry] = replace(_entry(node, place.registry, origin), path=place.path)
     return MappingProxyType(entries)
 
 
-def address(text: str, *, what: str) -> RegistryAddress:
-    """The registry's one name and the path behind it; what is no registry is an error that names the setting."""
+def _place(key: str, number: int, origin: str) -> RegistryAddress:
     try:
-        return parse_registry(text, what=what)
-    except UsageError as error:
-        raise CredentialError(error.summary, why=error.why, do=error.do) from None
+        return parse_registry(key, what=origin)
+    except UsageError:
+        # The key is not quoted, nor the error's own text: a map that went wrong may have a password there.
+        raise _map_error(origin, f"the key of entry {number} is no registry's host") from None
 
 
 _SHAPES = "write HOST: user:password, or HOST: {user: NAME, password: …} with a text, {env: NAME} or {file: PATH}"
 
 
-def _map_error(origin: str, why: str) -> CredentialError:
-    return CredentialError(f"{origin} cannot be used", why=why, do=_SHAPES)
+def _map_error(origin: str, why: str) -> UsageError:
+    return UsageError(f"{origin} cannot be used", why=why, do=_SHAPES)
 
 
 def _entry(node: object, registry: str, origin: str) -> Entry:
@@ -236,36 +237,62 @@ class _Map:
 
 
 def _parse(text: str, origin: str) -> object:
-    """Mappings as `_Map`, scalars as the text that was written (`012` stays `012`), lists as None."""
+    """Mappings as `_Map`, scalars as the text that was written (`012` stays `012`)."""
     if text.lstrip().startswith("{"):
         try:
             return json.loads(text, object_pairs_hook=lambda pairs: _Map(tuple(pairs)), parse_int=str, parse_float=str)
-        except ValueError:
+        except (ValueError, RecursionError):
             pass  # it may be YAML in braces, and YAML's reader says where a fault is
     return _parse_yaml(text, origin)
 
 
 def _parse_yaml(text: str, origin: str) -> object:
+    """Reads events, not nodes: what is nested too deep is refused where it begins, so a hostile text costs nothing."""
     import yaml  # 20 ms that only a map needs
 
     try:
-        node: Node | None = yaml.compose(text, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "its start"
-        raise _map_error(origin, f"it is neither YAML nor JSON: see {where}") from None
-    return _plain(node, depth=3)
+        return _document(yaml.parse(text, Loader=yaml.BaseLoader))
+    except _Misplaced as found:
+        raise _map_error(origin, f"{found} stands where a text or a map belongs{_at(found.mark)}") from None
+    except yaml.YAMLError as error:
+        raise _map_error(origin, f"it is neither YAML nor JSON{_at(getattr(error, 'problem_mark', None))}") from None
 
 
-def _plain(node: Node | None, depth: int) -> object:
+class _Misplaced(Exception):  # noqa: N818  # it becomes a message right above
+    def __init__(self, what: str, mark: object) -> None:
+        super().__init__(what)
+        self.mark = mark
+
+
+def _at(mark: object) -> str:
+    """Where a mark of yaml stands, which has two unrelated classes for it; an error may come without one."""
+    line, column = getattr(mark, "line", None), getattr(mark, "column", None)
+    return "" if line is None or column is None else f": line {line + 1}, column {column + 1}"
+
+
+def _document(events: Iterator[Event]) -> object:
     import yaml
 
-    if isinstance(node, yaml.ScalarNode):
-        return str(node.value)
-    if isinstance(node, yaml.MappingNode) and depth:
-        return _Map(tuple((_key(key), _plain(value, depth - 1)) for key, value in node.value))
-    return None
+    next(events)  # the stream's start
+    if not isinstance(next(events), yaml.DocumentStartEvent):
+        return None
+    node = _node(next(events), events, 2)
+    next(events)  # the document's end
+    if not isinstance(after := next(events), yaml.StreamEndEvent):
+        raise _Misplaced("a second document", after.start_mark)
+    return node
 
 
-def _key(node: Node) -> str:
-    return node.value if isinstance(node.value, str) else ""
+def _node(event: Event, events: Iterator[Event], depth: int) -> object:
+    import yaml
+
+    if isinstance(event, yaml.ScalarEvent):
+        return str(event.value)
+    if not isinstance(event, yaml.MappingStartEvent) or depth < 0:
+        raise _Misplaced("a list, an alias or a nested map", event.start_mark)
+    pairs: list[tuple[str, object]] = []
+    while not isinstance(key := next(events), yaml.MappingEndEvent):
+        if not isinstance(key, yaml.ScalarEvent):
+            raise _Misplaced("a list, an alias or a nested map", key.start_mark)
+        pairs.append((str(key.value), _node(next(events), events, depth - 1)))
+    return _Map(tuple(pairs))

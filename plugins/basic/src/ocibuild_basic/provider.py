@@ -17,6 +17,7 @@ from ocibuild_core.plugin import (
     LoginRequest,
     LoginUI,
     Match,
+    OcibuildError,
     OptionValues,
     ProviderContext,
     Secret,
@@ -63,7 +64,7 @@ class BasicProvider(AuthProvider, InteractiveLogin, CredentialStore):
             own = set(settings.entries(options))
             if options.secret("password"):
                 own.add(settings.registry(options).registry)
-        except CredentialError:
+        except OcibuildError:
             return Match.GENERIC  # `get` says what is wrong
         return Match.SPECIFIC if registry in own else Match.GENERIC
 

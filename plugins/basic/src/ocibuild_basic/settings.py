@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ocibuild_core.plugin import CredentialError, Option, OptionType, OptionValues, ProviderContext, RegistryAddress
+from ocibuild_core.plugin import (
+    Option,
+    OptionType,
+    OptionValues,
+    ProviderContext,
+    RegistryAddress,
+    UsageError,
+    parse_registry,
+)
 
 from ocibuild_basic import logins
 
@@ -58,7 +66,7 @@ def origin(options: OptionValues, name: str) -> str:
 
 def registry(options: OptionValues) -> RegistryAddress:
     """The registry of `pass`, or of `user` and `password`."""
-    return logins.address(options.text("registry") or _DEFAULT_REGISTRY, what=origin(options, "registry"))
+    return parse_registry(options.text("registry") or _DEFAULT_REGISTRY, what=origin(options, "registry"))
 
 
 def entries(options: OptionValues) -> Mapping[str, logins.Entry]:
@@ -128,8 +136,8 @@ class CiLogin:
         if self.system and not context.explicit and env.get(self.system) != "true":
             return ""
         try:
-            return self.registry or logins.address(env.get(self.host, ""), what=self.host).registry
-        except CredentialError:
+            return self.registry or parse_registry(env.get(self.host, ""), what=self.host).registry
+        except UsageError:
             return ""  # another program's variable: no login comes from it
 
     def user_in(self, env: Mapping[str, str]) -> str:
