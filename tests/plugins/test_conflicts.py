@@ -7,7 +7,7 @@ from ocibuild_core.conflicts import Reserved
 from ocibuild_core.errors import PluginError
 
 if TYPE_CHECKING:
-    from tests.plugins.conftest import Site
+    from support.made_plugins import Site
 
 
 def option(name: str, *env: str, kind: str = "TEXT") -> str:

@@ -10,7 +10,7 @@ from ocibuild_core.errors import PluginError
 from ocibuild_core.selection import Selection
 
 if TYPE_CHECKING:
-    from tests.plugins.conftest import Site
+    from support.made_plugins import Site
 
 HOOK = "@hookimpl\ndef ocibuild_auth_providers():\n    "
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ocibuild_core.errors import PluginError, raise_all
 
@@ -67,8 +67,7 @@ class PluginStatus(Enum):
     """On the allow-list, but not installed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(NamedTuple):
     """Why a plugin is not used.
 
     Args:
@@ -81,11 +80,10 @@ class Problem:
     what: str
     why: str = ""
     do: str = ""
-    error: BaseException | None = field(default=None, compare=False, repr=False)
+    error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginState:
+class PluginState(NamedTuple):
     """One plugin, whatever became of it.
 
     Args:

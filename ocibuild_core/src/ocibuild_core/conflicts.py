@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.catalog import Problem
 from ocibuild_core.selection import HOST_PLUGIN
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from ocibuild_core.providers import AuthProvider
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(NamedTuple):
     """What one plugin offers.
 
     Args:
@@ -38,8 +36,7 @@ class Offer:
         yield from map(Owner.of_exporter, self.exporters)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reserved:
+class Reserved(NamedTuple):
     """What the host keeps for itself.
 
     Args:
@@ -62,8 +59,7 @@ class Reserved:
 NOTHING_RESERVED = Reserved()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Claim:
+class _Claim(NamedTuple):
     """One plugin wants one thing.
 
     Args:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import sys
 import time
-from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -138,17 +137,17 @@ class _Loading:
         self._guard.begin(str(state.source))
         try:
             imported = import_plugin(entry)
-            state = replace(state, location=imported.location, hook_api=imported.hook_api)
+            state = state._replace(location=imported.location, hook_api=imported.hook_api)
             self._refuse_second_id(entry, imported.plugin)
             self._offers[entry.id] = register(state.source, imported.plugin)
         except KeyboardInterrupt:
             raise
         except PluginFault as found:
-            state = replace(state, status=PluginStatus.BROKEN, problem=found.problem)
+            state = state._replace(status=PluginStatus.BROKEN, problem=found.problem)
         except BaseException as error:  # noqa: BLE001  # the plugin boundary: SystemExit and all
             problem = problem_of(error, "while it is imported", entry.distribution)
-            state = replace(state, status=PluginStatus.BROKEN, problem=problem)
-        return replace(state, seconds=time.monotonic() - started, chatter=self._guard.chatter())
+            state = state._replace(status=PluginStatus.BROKEN, problem=problem)
+        return state._replace(seconds=time.monotonic() - started, chatter=self._guard.chatter())
 
     def _refuse_second_id(self, entry: EntryPoint, plugin: object) -> None:
         known = self._ids_by_plugin.setdefault(id(plugin), entry.id)
@@ -161,7 +160,7 @@ class _Loading:
     def _break(self, plugin_id: str, problem: Problem) -> None:
         self._offers.pop(plugin_id, None)
         self._states = [
-            replace(state, status=PluginStatus.BROKEN, problem=problem)
+            state._replace(status=PluginStatus.BROKEN, problem=problem)
             if state.source.id == plugin_id and state.status is PluginStatus.OK
             else state
             for state in self._states

@@ -7,8 +7,7 @@ import importlib
 import os
 import re
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, NamedTuple, Self, TextIO
 
 from ocibuild_core import __version__
 from ocibuild_core.catalog import HOST_DISTRIBUTION
@@ -26,8 +25,7 @@ _VALUE = re.compile(r"(?P<module>\w+(?:\.\w+)*)\s*(?::\s*(?P<attribute>\w+(?:\.\
 _PATIENCE_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedPlugin:
+class ImportedPlugin(NamedTuple):
     """What an entry point led to.
 
     Args:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.errors import UsageError
 
@@ -17,8 +17,7 @@ ALLOW_ENV = "OCIBUILD_PLUGINS"
 BLOCK_FLAG = "--no-plugin"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(NamedTuple):
     """What the user allows and blocks; ids in lower case.
 
     Args:
@@ -29,7 +28,7 @@ class Selection:
 
     allowed: frozenset[str] | None = None
     allowed_by: str = ALLOW_ENV
-    blocked: Mapping[str, str] = field(default_factory=dict)
+    blocked: Mapping[str, str] = MappingProxyType({})
 
     def refusal(self, plugin_id: str) -> str:
         """Why this plugin must not be imported; empty when it may be."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.options import OptionType
 
@@ -23,8 +22,7 @@ class OwnerKind(Enum):
     EXPORTER = "exporters"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Owner(NamedTuple):
     """A provider or an exporter, as far as its options are concerned.
 
     Args:
@@ -51,8 +49,7 @@ class Owner:
         return f"{self.kind.name.lower()} {self.name!r}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spellings:
+class Spellings(NamedTuple):
     """The spellings of one option.
 
     Args:
@@ -65,11 +62,11 @@ class Spellings:
         json: keys of the request on stdin, in that order; any case.
     """
 
-    cli: str = ""
-    cli_off: str = ""
-    cli_file: str = ""
+    cli: str
+    cli_off: str
+    cli_file: str
     env: tuple[str, ...]
-    env_file: str = ""
+    env_file: str
     yaml: tuple[str, str, str]
     json: tuple[str, ...]
 
