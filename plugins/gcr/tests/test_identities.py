@@ -11,7 +11,7 @@ import pytest
 from fake_google.asking import POOL, Asker
 from hypothesis import given
 from hypothesis import strategies as st
-from ocibuild_core.plugin import CredentialError, CredentialsUnavailable
+from ocibuild_core.plugin import CredentialError, CredentialsUnavailable, UsageError
 from ocibuild_gcr import identities, sdk
 
 KEY = {"type": "service_account", "client_email": "a@p.iam.gserviceaccount.com", "private_key": "-----BEGIN"}
@@ -132,7 +132,7 @@ def test_a_provider_is_known_in_all_of_googles_spellings(spelling: str) -> None:
     ],
 )
 def test_what_is_no_provider_is_refused(provider: str) -> None:
-    with pytest.raises(CredentialError, match="no workload identity provider"):
+    with pytest.raises(UsageError, match="no workload identity provider"):
         identities._audience(provider)
 
 
@@ -144,7 +144,7 @@ def test_what_is_no_jwt_is_refused_without_being_shown(token: str, ask: Asker) -
 
 
 def test_an_oidc_token_needs_its_provider(ask: Asker) -> None:
-    with pytest.raises(CredentialError, match="GCR_WORKLOAD_IDENTITY_PROVIDER"):
+    with pytest.raises(UsageError, match="set GCR_WORKLOAD_IDENTITY_PROVIDER"):
         ask(oidc_token="a.e30.c")
 
 
@@ -168,7 +168,7 @@ def test_a_provider_needs_a_token(ask: Asker) -> None:
     ids="+".join,
 )
 def test_two_ways_to_log_in_contradict_each_other(options: dict[str, Any], ask: Asker) -> None:
-    with pytest.raises(CredentialError, match="contradict each other") as caught:
+    with pytest.raises(UsageError, match="contradict each other") as caught:
         ask(**options)
     assert caught.value.summary.count("GCR_") == 2
 

@@ -221,7 +221,7 @@ def _refuse_contradictions(options: OptionValues) -> None:
     for one, other in (*_CONTRADICTIONS, *key_as):
         if options[one] and options[other]:
             names = [options.origin(name) or name for name in (one, other)]
-            raise CredentialError(
+            raise UsageError(
                 f"{names[0]} and {names[1]} contradict each other",
                 why="each of them says on its own how to log in to Google",
                 do="keep one of them",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ocibuild_core.plugin import CredentialError, CredentialsUnavailable
+from ocibuild_core.plugin import CredentialError, CredentialsUnavailable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,8 @@ def from_options(context: ProviderContext) -> Found | None:
     """The identity that the options name, or None when they name none.
 
     Raises:
-        CredentialError: it cannot be one, or is half of one.
+        CredentialError: what they hold is no identity, or one that is over.
+        UsageError: half of the options that are needed, or no provider's name.
     """
     options = context.options
     key, token, provider = (
@@ -78,7 +79,7 @@ def from_options(context: ProviderContext) -> Found | None:
         origin = options.origin("key-json") or "key-json"
         return Found(origin=origin, info=parse_json(key.reveal(), origin))
     if token and not provider:
-        raise CredentialError(
+        raise UsageError(
             f"{options.origin('oidc-token') or 'oidc-token'} is set, but not the provider that trusts it",
             do="set GCR_WORKLOAD_IDENTITY_PROVIDER to projects/NUMBER/locations/global/workloadIdentityPools/POOL"
             "/providers/PROVIDER",
@@ -188,7 +189,7 @@ def _on_github(env: Mapping[str, str], provider: str) -> Found:
 def _audience(provider: str) -> str:
     found = _POOL_PROVIDER.fullmatch(provider.strip())
     if not found:
-        raise CredentialError(
+        raise UsageError(
             f"{provider!r} is no workload identity provider",
             do="give projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER, with the project's"
             " number, not its name",

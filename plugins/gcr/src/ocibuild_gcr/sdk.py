@@ -152,6 +152,8 @@ def _external_account(info: Mapping[str, Any]) -> GoogleCredentials:
     from google.auth import aws, identity_pool, pluggable  # loads only when somebody logs in
 
     source = info.get("credential_source") or {}
+    if not isinstance(source.get("file", ""), str):
+        raise TypeError("credential_source.file is no path")  # of a number google-auth would close the descriptor
     if info.get("subject_token_type") == "urn:ietf:params:aws:token-type:aws4_request":
         return aws.Credentials.from_info(info, scopes=list(SCOPES))
     if "executable" in source:
@@ -235,8 +237,10 @@ def _words(error: Exception) -> str:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     elif type(error).__name__ == "TimeoutExpired":
         text = "the program that fetches the token took too long"
-    else:
+    elif type(error).__module__.startswith("google."):
         text = _google_words(error)
+    else:
+        text = f"google-auth stopped with {type(error).__name__}: {error}"
     text = _SECRETS.sub("********", " ".join(text.split()))
     return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 

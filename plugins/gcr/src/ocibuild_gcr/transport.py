@@ -167,7 +167,8 @@ def proxies(url: str, env: Mapping[str, str]) -> dict[str, str]:
 
 def metadata_hosts(env: Mapping[str, str]) -> frozenset[str]:
     """The hosts of Google's metadata server, also where the user's environment has moved it to."""
-    moved = (urlsplit(f"//{env[name]}").hostname for name in _METADATA_VARIABLES if env.get(name))
+    # Not urlsplit: it raises for what is no address, and a proxy is no reason to stop.
+    moved = (re.sub(r":\d+$", "", env.get(name, "")).strip("[]").lower() for name in _METADATA_VARIABLES)
     return _METADATA_HOSTS.union(host for host in moved if host)
 
 

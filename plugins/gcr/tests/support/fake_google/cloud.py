@@ -18,6 +18,7 @@ from fake_google.keys import KeyPair, claims_of, key_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from email.message import Message
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _IAM_SCOPE = "https://www.googleapis.com/auth/iam"
@@ -125,7 +126,7 @@ class Cloud:
         token = self.tokens.get(text)
         return token if token and token.expires_at > self.now() else None
 
-    def answer(self, host: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    def answer(self, host: str, path: str, headers: Message, body: bytes) -> Reply:
         """The answer to one POST."""
         if (host, path) == ("oauth2.googleapis.com", "/token"):
             return self._token_endpoint(_form(body))

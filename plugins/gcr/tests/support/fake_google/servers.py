@@ -131,7 +131,7 @@ class Internet:
                     self.reply(307, b"", Location=internet.redirect_to)
                     return
                 host = (self.headers.get("Host") or "").partition(":")[0]
-                status, answer = internet.cloud.answer(host, self.path, dict(self.headers), body)
+                status, answer = internet.cloud.answer(host, self.path, self.headers, body)
                 self.reply(status, json.dumps(answer).encode())
 
             def date_time_string(self, timestamp: float | None = None) -> str:
