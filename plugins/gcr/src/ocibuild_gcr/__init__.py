@@ -73,7 +73,7 @@ class GoogleProvider(AuthProvider):
     options = (
         Option(
             name="key-json",
-            help="Text of a service account's key or of any other credentials file, also as base64",
+            help="Text of a credentials file, such as a service account's key; base64 will do",
             type=OptionType.SECRET,
         ),
         Option(

@@ -77,7 +77,9 @@ class Internet:
     Attributes:
         busy: so many answers are 503 before the next real one.
         hangs: nobody answers at all.
+        redirect_to: where every answer points instead of being one.
         connected: the hosts that the proxy was asked for.
+        routes: ports of this machine by the host names that lead there; the port is always 443 to the caller.
     """
 
     def __init__(self, cloud: Cloud, authority: Authority) -> None:
@@ -86,9 +88,11 @@ class Internet:
         self.hangs = False
         self.connected: list[str] = []
         self.redirect_to = ""
+        self.routes: dict[str, int] = {}
         self._released = threading.Event()
         self._google = _Running(self._tls(_Server(("127.0.0.1", 0), self._google_handler()), authority))
         self._proxy = _Running(_Server(("127.0.0.1", 0), self._proxy_handler()))
+        self.routes.update(dict.fromkeys(_HOSTS, self._google.port))
 
     def __enter__(self) -> Self:
         self._google.__enter__()
@@ -146,16 +150,16 @@ class Internet:
             def do_CONNECT(self) -> None:
                 internet.connected.append(self.path)
                 host, _, port = self.path.partition(":")
-                if host not in _HOSTS or port != "443":
+                if host not in internet.routes or port != "443":
                     self.send_error(403, "not on the list")
                     return
-                with socket.create_connection(("127.0.0.1", internet._google.port)) as google:
+                with socket.create_connection(("127.0.0.1", internet.routes[host])) as there:
                     self.send_response(200)
                     self.end_headers()
                     self.close_connection = True
-                    back = threading.Thread(target=_pump, args=(google, self.connection), daemon=True)
+                    back = threading.Thread(target=_pump, args=(there, self.connection), daemon=True)
                     back.start()
-                    _pump(self.connection, google)
+                    _pump(self.connection, there)
                     back.join()
 
         return Proxy
