@@ -109,6 +109,8 @@ def _make_ready(given: BuildInput, engine: Engine, session: AuthSession) -> None
     errors: list[OcibuildError] = []
     try:
         answers = session.resolver.require(needed_registries(given.settings))
+        if given.settings.preflight:
+            _preflight(given, session)
     except OcibuildError as error:
         errors.append(error)
     else:
@@ -120,6 +122,27 @@ def _make_ready(given: BuildInput, engine: Engine, session: AuthSession) -> None
         errors.append(error)
     raise_all(errors)
     given.talk.detail(engine.describe)
+
+
+def _preflight(given: BuildInput, session: AuthSession) -> None:
+    """Ask every registry for the images of the build. Raises what would fail; unreachable ones are told and left."""
+    from ocibuild_core.needs import images_of  # noqa: PLC0415  # only where it was asked for
+    from ocibuild_core.preflight import check_images  # noqa: PLC0415
+    from ocibuild_core.registry.check import Verdict  # noqa: PLC0415
+
+    pulls = [use.reference for use in images_of(given.settings)]
+    certificates = given.settings.registry_certs
+    learned = session.redactor.add
+    errors: list[OcibuildError] = []
+    for found in check_images(pulls, (), resolver=session.resolver, certificates=certificates, learned=learned):
+        if isinstance(found, OcibuildError):
+            errors.append(found)
+            continue
+        given.talk.say(found.line())
+        # A mirror or another network may serve the engine what cannot be reached from here.
+        if not found.result.verdict.is_good and found.result.verdict is not Verdict.UNREACHABLE:
+            errors.append(found.error())
+    raise_all(errors)
 
 
 def _solve(given: BuildInput, engine: Engine, session: AuthSession, plan: BuildPlan, staged: StagedOutputs) -> None:

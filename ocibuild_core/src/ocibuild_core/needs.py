@@ -17,8 +17,17 @@ if TYPE_CHECKING:
 
 def needed_registries(settings: BuildSettings) -> tuple[str, ...]:
     """The registries of the images that the Dockerfile names, each once, in the order of the file."""
-    found = (registry_of(use) for use in images_of(settings))
-    return tuple(dict.fromkeys(registry for registry in found if registry))
+    return tuple(dict.fromkeys(registry for registry, _ in reasons_of(settings)))
+
+
+def reasons_of(settings: BuildSettings) -> list[tuple[str, str]]:
+    """The registries of the images that the Dockerfile names, with the instruction that needs each."""
+    return [(registry, describe(use)) for use in images_of(settings) if (registry := registry_of(use))]
+
+
+def describe(use: ImageUse) -> str:
+    """`FROM r.example/x:1 (line 3)`."""
+    return f"{use.purpose} {use.reference} (line {use.line})"
 
 
 def images_of(settings: BuildSettings) -> tuple[ImageUse, ...]:

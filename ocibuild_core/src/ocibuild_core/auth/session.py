@@ -61,6 +61,18 @@ def open_session(
     Raises:
         OcibuildError: a provider that was named is not there, or the user's docker config is malformed.
     """
+    resolver, redactor = make_session_resolver(login=login, catalog=catalog, options=options, env=env)
+    with Broker(Responder(resolver.resolve)) as broker, compose(broker, env=env, outside=outside) as config:
+        yield AuthSession(redactor=redactor, resolver=resolver, child_env=config.child_env)
+
+
+def make_session_resolver(
+    *, login: LoginSettings, catalog: Catalog, options: Mapping[str, OptionValues], env: Mapping[str, str]
+) -> tuple[Resolver, Redactor]:
+    """The resolver of a process and the redactor that knows whatever secret it comes to know.
+
+    Args and errors as of `open_session`.
+    """
     redactor = Redactor()
     for secret in _given_secrets(options):
         redactor.add(secret)
@@ -73,8 +85,7 @@ def open_session(
         clock=SystemClock(),
         learned=redactor.add_credential,
     )
-    with Broker(Responder(resolver.resolve)) as broker, compose(broker, env=env, outside=outside) as config:
-        yield AuthSession(redactor=redactor, resolver=resolver, child_env=config.child_env)
+    return resolver, redactor
 
 
 def _given_secrets(options: Mapping[str, OptionValues]) -> Iterator[Secret]:

@@ -68,7 +68,7 @@ def build_command(argv: Sequence[str]) -> click.Command:
 
 def reserved_spellings() -> Reserved:
     """Flags and environment variables that belong to core."""
-    own = ("--verbose", "--quiet", "--config", "--version", "--help")
+    own = ("--explain", "--verbose", "--quiet", "--config", "--version", "--help")
     return Reserved(
         flags=frozenset((*own, *(flag for field in FIELDS for flag in field.flags))),
         variables=frozenset(name for field in FIELDS for name in field.env),

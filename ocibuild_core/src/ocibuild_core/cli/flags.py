@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ocibuild_core.settings.table import FIELDS, GROUPS, Field, Kind
+from ocibuild_core.settings.table import FIELDS, GROUPS, LOGIN, Field, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,10 @@ def build_flags() -> Sequence[click.Parameter]:
     )
     verbose = GroupedOption(["--verbose", "-v"], count=True, help="Say more; twice for still more.", group=_DISPLAY)
     quiet = GroupedOption(["--quiet", "-q"], is_flag=True, help="Say nothing but errors.", group=_DISPLAY)
-    return [argument, *flags, config, verbose, quiet]
+    explain = GroupedOption(
+        ["--explain"], is_flag=True, help="Say who logs in to which registry, and why; build nothing.", group=LOGIN
+    )
+    return [argument, *flags, explain, config, verbose, quiet]
 
 
 def _flag(field: Field) -> GroupedOption:

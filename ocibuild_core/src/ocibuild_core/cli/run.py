@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.login import parse_login
+from ocibuild_core.auth.setup import provider_options
 from ocibuild_core.build import BuildInput, build
 from ocibuild_core.display import choose_progress
 from ocibuild_core.errors import OcibuildError, UsageError, raise_all
@@ -64,6 +65,11 @@ def run_build(  # noqa: PLR0913  # everything that the command line and its surr
         yaml=[OptionDocument(name=file.name, values=_trusted_values(file)) for file in files],
         stdin=StdinOnce(sys.stdin.buffer),
     )
+    login = _login_settings(settings, files)
+    catalog, provider_values = provider_options(catalog, sources, login)
+    if flags["explain"]:
+        _explain(settings, catalog, provider_values, login, env)
+        return
     directory = Path.cwd() / DEFAULT_DIRECTORY
     progress = choose_progress(
         "quiet" if talk.level == QUIET else settings.progress,
@@ -77,12 +83,30 @@ def run_build(  # noqa: PLR0913  # everything that the command line and its surr
             talk=talk,
             progress=progress,
             catalog=catalog,
-            login=_login_settings(settings, files),
-            provider_options=_provider_options(catalog, sources),
+            login=login,
+            provider_options=provider_values,
             exporters=_exporters(settings, catalog, sources, directory),
             directory=directory,
         )
     )
+
+
+def _explain(
+    settings: BuildSettings,
+    catalog: Catalog,
+    options: Mapping[str, OptionValues],
+    login: LoginSettings,
+    env: Mapping[str, str],
+) -> None:
+    """Print who answers for each registry of the build. Raises what would end it."""
+    from ocibuild_core.auth.explain import as_text, explain  # noqa: PLC0415  # a build has no need of it
+    from ocibuild_core.auth.session import make_session_resolver  # noqa: PLC0415
+    from ocibuild_core.needs import reasons_of  # noqa: PLC0415
+
+    resolver, redactor = make_session_resolver(login=login, catalog=catalog, options=options, env=env)
+    explanations = explain(resolver, reasons_of(settings))
+    print(redactor.text(as_text(explanations)))  # noqa: T201  # the result
+    raise_all([one.answer for one in explanations if isinstance(one.answer, OcibuildError)])
 
 
 def _document(file: SettingsFile) -> Document:
@@ -99,18 +123,6 @@ def _trusted_values(file: SettingsFile) -> Mapping[str, object]:
             do="name the file with --config, or move the key to ~/.config/ocibuild.yml",
         )
     return file.values
-
-
-def _provider_options(catalog: Catalog, sources: OptionSources) -> Mapping[str, OptionValues]:
-    values: dict[str, OptionValues] = {}
-    errors: list[OcibuildError] = []
-    for loaded in catalog.providers:
-        try:
-            values[loaded.provider.name] = collect_options(Owner.of_provider(loaded.provider), sources)
-        except OcibuildError as error:
-            errors.append(error)
-    raise_all(errors)
-    return values
 
 
 def _exporters(

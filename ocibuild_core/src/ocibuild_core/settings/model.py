@@ -42,6 +42,7 @@ class BuildSettings:
     output: tuple[str, ...]
     login: tuple[str, ...]
     login_timeout: float
+    preflight: bool
     blocked_plugins: tuple[str, ...]
     allowed_plugins: tuple[str, ...] | None
     addr: str | None

@@ -202,6 +202,16 @@ FIELDS: tuple[Field, ...] = (
         default=30.0,
     ),
     Field(
+        name="preflight",
+        help="Ask every registry for what the build needs before it begins.",
+        group=LOGIN,
+        kind=Kind.BOOL,
+        scope=Scope.HOST,
+        flags=("--preflight",),
+        env=("OCIBUILD_PREFLIGHT",),
+        default=False,
+    ),
+    Field(
         name="blocked_plugins",
         help="Leave this plugin out.",
         group=LOGIN,

@@ -1,0 +1,164 @@
+"""`ocibuild auth`: who answers for which registry, and whether the registry agrees."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ocibuild_core.auth.explain import as_text
+from ocibuild_core.auth.explain import explain as explain_all
+from ocibuild_core.errors import OcibuildError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ocibuild_core.auth.redact import Redactor
+    from ocibuild_core.auth.resolver import Resolver
+    from ocibuild_core.dockerfile import ImageUse
+
+
+@click.group()
+def auth() -> None:
+    """Show who answers for which registry, and ask the registries."""
+
+
+def login_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """The flags that every command about logins has."""
+    for flag in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="File of settings."),
+        click.option("--no-plugin", "blocked_plugins", multiple=True, metavar="ID", help="Leave this plugin out."),
+        click.option("--login-timeout", metavar="TIME", help="How long one login may take.  [default 30s]"),
+        click.option("--login", "-l", multiple=True, metavar="PROVIDER", help="Auth provider.  [env LOGIN]"),
+        click.option("--build-arg", "build_args", multiple=True, metavar="NAME=VALUE", help="Build argument."),
+        click.option("--target", metavar="STAGE", help="Stage to build."),
+        click.option("--file", "-f", "dockerfile", type=click.Path(path_type=Path), help="Dockerfile to read."),
+    ):
+        command = flag(command)
+    return command
+
+
+@auth.command()
+@click.argument("hosts", nargs=-1, metavar="[HOST]…")
+@login_flags
+def explain(hosts: Sequence[str], *, as_json: bool, **flags: Any) -> None:  # noqa: ANN401  # click's values
+    """Say for each registry who answers, why, and who was passed over.
+
+    The registries are those named, and those of a Dockerfile (--file; ./Dockerfile when none is named).
+    """
+    opened = open_ambient(flags)
+    uses = _uses(flags, optional=bool(hosts))
+    pairs = [*((_host(host), "") for host in hosts), *_reasons(uses)]
+    explanations = explain_all(opened.resolver, pairs)
+    text = _json([one.to_json() for one in explanations]) if as_json else as_text(explanations)
+    click.echo(opened.redactor.text(text))
+    failures = [one.answer for one in explanations if isinstance(one.answer, OcibuildError)]
+    raise click.exceptions.Exit(failures[0].exit_code if failures else 0)
+
+
+@auth.command()
+@click.argument("images", nargs=-1, metavar="[IMAGE]…")
+@click.option("--push", "pushes", multiple=True, metavar="IMAGE", help="Check that this can be pushed to.")
+@click.option("--registry-ca", "certificates", multiple=True, metavar="HOST=FILE", help="CA of a registry.")
+@login_flags
+def check(
+    images: Sequence[str],
+    *,
+    pushes: Sequence[str],
+    certificates: Sequence[str],
+    as_json: bool,
+    **flags: Any,  # noqa: ANN401  # click's values
+) -> None:
+    """Ask each registry whether the images can be pulled (and pushed to), without pulling.
+
+    The images are those named, and those of a Dockerfile (--file; ./Dockerfile when none is named).
+    """
+    from ocibuild_core.preflight import check_images  # noqa: PLC0415  # `explain` has no need of it
+    from ocibuild_core.registry.check import Verdict  # noqa: PLC0415
+    from ocibuild_core.settings.sources import CommandLine  # noqa: PLC0415
+    from ocibuild_core.settings.table import FIELDS  # noqa: PLC0415
+
+    opened = open_ambient(flags)
+    field = next(field for field in FIELDS if field.name == "registry_certs")
+    found = CommandLine({field.name: tuple(certificates)}, {}).find(field)
+    pulls = [*images, *(use.reference for use in _uses(flags, optional=bool(images or pushes)))]
+    results = check_images(
+        pulls,
+        pushes,
+        resolver=opened.resolver,
+        certificates=found.value if found and isinstance(found.value, tuple) else (),
+        learned=opened.redactor.add,
+    )
+    rows = [{"error": str(one)} if isinstance(one, OcibuildError) else one.to_json() for one in results]
+    lines = [str(one) if isinstance(one, OcibuildError) else one.line() for one in results]
+    click.echo(opened.redactor.text(_json(rows) if as_json else "\n".join(lines)))
+    codes = [one.exit_code for one in results if isinstance(one, OcibuildError)]
+    bad = [
+        one.result.verdict for one in results if not isinstance(one, OcibuildError) and not one.result.verdict.is_good
+    ]
+    if any(verdict not in (Verdict.NOT_FOUND, Verdict.UNREACHABLE) for verdict in bad):
+        codes.append(3)
+    raise click.exceptions.Exit(codes[0] if codes else int(bool(bad)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a command about logins works with."""
+
+    resolver: Resolver
+    redactor: Redactor
+
+
+def open_ambient(flags: dict[str, Any]) -> Opened:
+    """The resolver that the environment, the user's own file and a few flags make."""
+    from ocibuild_core.auth.ambient import read_ambient  # noqa: PLC0415  # not for `--help`
+    from ocibuild_core.auth.session import make_session_resolver  # noqa: PLC0415
+    from ocibuild_core.auth.setup import provider_options  # noqa: PLC0415
+    from ocibuild_core.loader import load_plugins  # noqa: PLC0415
+    from ocibuild_core.terminal import Talk  # noqa: PLC0415
+
+    env = dict(os.environ)
+    talk = Talk()
+    talk.logger()
+    ambient = read_ambient(env, config=flags.get("config"), flags=flags)
+    catalog, options = provider_options(load_plugins(ambient.selection), ambient.options, ambient.login)
+    resolver, redactor = make_session_resolver(login=ambient.login, catalog=catalog, options=options, env=env)
+    talk.mask = redactor.text
+    return Opened(resolver=resolver, redactor=redactor)
+
+
+def _uses(flags: dict[str, Any], *, optional: bool) -> tuple[ImageUse, ...]:
+    """The images of the Dockerfile; of none when something else was named and no --file."""
+    from ocibuild_core.dockerfile import needed_images  # noqa: PLC0415
+
+    path = flags["dockerfile"]
+    if path is None and optional:
+        return ()
+    path = path or Path("Dockerfile")
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}", why=error.strerror or "", do="name a host, or --file") from None
+    pairs = (text.partition("=") for text in flags["build_args"])
+    return needed_images(text, target=flags["target"], build_args={name: value for name, _, value in pairs})
+
+
+def _reasons(uses: Sequence[ImageUse]) -> list[tuple[str, str]]:
+    from ocibuild_core.needs import describe, registry_of  # noqa: PLC0415
+
+    return [(registry, describe(use)) for use in uses if (registry := registry_of(use))]
+
+
+def _host(text: str) -> str:
+    from ocibuild_core.registry.hosts import parse  # noqa: PLC0415
+
+    return parse(text, what="HOST").registry
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False)

@@ -1,0 +1,133 @@
+"""Asks every registry beforehand for what the build will need, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocibuild_core.errors import CredentialError, OcibuildError
+from ocibuild_core.registry.check import CheckResult, RegistryCheck, Verdict
+from ocibuild_core.registry.http import HttpClient
+from ocibuild_core.registry.reference import parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ocibuild_core.auth.answers import Answer
+    from ocibuild_core.auth.resolver import Resolver
+    from ocibuild_core.registry.reference import ImageReference
+    from ocibuild_core.secret import Secret
+    from ocibuild_core.settings.model import Pair
+
+_AT_ONCE = 16
+_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCheck:
+    """What one registry said of one image.
+
+    Args:
+        image: the reference, as a person reads it.
+        is_push: asked for pushing, not for pulling.
+        who: the identity and where it came from.
+        result: the verdict.
+    """
+
+    image: str
+    is_push: bool
+    who: str
+    result: CheckResult
+
+    def line(self) -> str:
+        """One line for people."""
+        action = "push" if self.is_push else "pull"
+        detail = f" – {self.result.detail}" if self.result.detail else ""
+        return f"{self.result.verdict.value:<26} {action}  {self.image}  as {self.who}{detail}"
+
+    def to_json(self) -> dict[str, str]:
+        """For `--json`."""
+        return {
+            "image": self.image,
+            "action": "push" if self.is_push else "pull",
+            "identity": self.who,
+            "verdict": self.result.verdict.value,
+            "detail": self.result.detail,
+        }
+
+    def error(self) -> CredentialError:
+        """The failure, for a build that was asked to look first."""
+        action = "pushed to" if self.is_push else "pulled"
+        return CredentialError(
+            f"{self.image} cannot be {action} as {self.who}: {self.result.verdict.value}",
+            why=self.result.detail,
+            do=_REMEDIES[self.result.verdict],
+        )
+
+
+_REMEDIES = {
+    Verdict.NO_CREDENTIAL: "name a provider that can log in there: --login NAME",
+    Verdict.WRONG_PASSWORD: "check user and password or token",
+    Verdict.NO_PERMISSION: "give this identity the right, or log in as another",
+    Verdict.NOT_FOUND: "check the name and the tag; some registries hide so what an identity may not see",
+    Verdict.UNREACHABLE: "check the name, the network, the proxy and --registry-ca",
+}
+
+
+def check_images(
+    pulls: Sequence[str],
+    pushes: Sequence[str],
+    *,
+    resolver: Resolver,
+    certificates: Sequence[Pair] = (),
+    learned: Callable[[Secret], None] = lambda _: None,
+) -> list[ImageCheck | OcibuildError]:
+    """One answer for each image, in the order given, pulls first.
+
+    Args:
+        pulls: references of images that must be readable.
+        pushes: references that must be writable.
+        resolver: who logs in.
+        certificates: `--registry-ca`: file by host.
+        learned: told every token that a registry gave.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    files = {pair.key: Path(pair.value) for pair in certificates}
+    wanted = [*((name, False) for name in pulls), *((name, True) for name in pushes)]
+    if not wanted:
+        return []
+    with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(wanted))) as pool:
+        return list(pool.map(lambda item: _check(*item, resolver=resolver, files=files, learned=learned), wanted))
+
+
+def _check(
+    name: str,
+    is_push: bool,  # noqa: FBT001  # one half of a pair
+    *,
+    resolver: Resolver,
+    files: Mapping[str, Path],
+    learned: Callable[[Secret], None],
+) -> ImageCheck | OcibuildError:
+    try:
+        image = parse_reference(name)
+        answer = resolver.resolve(image.registry)
+    except OcibuildError as error:
+        return error
+    check = RegistryCheck(
+        image.registry,
+        answer.credential,
+        http=HttpClient(ca_file=_file_for(image, files), timeout=_SECONDS),
+        learned=learned,
+    )
+    result = check.push(image) if is_push else check.pull(image)
+    return ImageCheck(image=str(image), is_push=is_push, who=_who(answer), result=result)
+
+
+def _who(answer: Answer) -> str:
+    return answer.identity if answer.credential is None else f"{answer.identity} ({answer.source})"
+
+
+def _file_for(image: ImageReference, files: Mapping[str, Path]) -> Path | None:
+    return files.get(image.host) or files.get(image.registry)
