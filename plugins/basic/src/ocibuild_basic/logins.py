@@ -5,7 +5,6 @@ Everything here is a function of its arguments, but for the file that an entry o
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -239,6 +238,8 @@ class _Map:
 def _parse(text: str, origin: str) -> object:
     """Mappings as `_Map`, scalars as the text that was written (`012` stays `012`)."""
     if text.lstrip().startswith("{"):
+        import json  # noqa: PLC0415  # only a map needs it
+
         try:
             return json.loads(text, object_pairs_hook=lambda pairs: _Map(tuple(pairs)), parse_int=str, parse_float=str)
         except (ValueError, RecursionError):

@@ -25,10 +25,11 @@ from ocibuild_core.plugin import (
 )
 
 from ocibuild_basic import logins, settings
-from ocibuild_basic.keychain import Keychain, NoBackend, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from ocibuild_basic.keychain import Keychain, Stored
 
     _Source = Callable[[CredentialRequest], Credential | None]
 
@@ -170,6 +171,8 @@ class BasicProvider(AuthProvider, InteractiveLogin, CredentialStore):
         Asking costs a quarter of a second and may make somebody's screen ask for a password, so a registry must have
         been stored by `login`, or be named by the options, or the user named this provider and gave it nothing else.
         """
+        from ocibuild_basic.keychain import NoBackend  # noqa: PLC0415  # see `_keychain`
+
         registry, keychain = request.registry, _keychain(request)
         indexed = keychain.users(registry)
         is_known = bool(indexed) or registry in self.registries(request)
@@ -251,6 +254,8 @@ def _credential(request: CredentialRequest, user: str, password: Secret, origin:
 
 def _keychain(context: ProviderContext, seconds: float | None = None) -> Keychain:
     """The keychain, without this provider's own secrets in its environment."""
+    from ocibuild_basic.keychain import Keychain  # noqa: PLC0415  # half of what loading this plugin would cost
+
     if seconds is None:
         seconds = min(context.options.seconds("keyring-timeout") or 0.0, context.remaining())
     env = {name: value for name, value in context.env.items() if name not in settings.SECRET_VARIABLES}
