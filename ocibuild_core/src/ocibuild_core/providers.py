@@ -65,7 +65,7 @@ class Credential:
             raise TypeError("a credential's secret is a Secret")
         if not self.secret:
             raise ValueError("a credential's secret is empty")
-        if len(self.secret.reveal().encode(errors="surrogateescape")) > MAX_SECRET_BYTES:
+        if len(self.secret.reveal().encode(errors="surrogatepass")) > MAX_SECRET_BYTES:
             raise ValueError(f"a credential's secret is longer than {MAX_SECRET_BYTES} bytes")
         if not self.username and self.kind is CredentialKind.BASIC:
             raise ValueError("a credential's username is empty")

@@ -1,26 +1,30 @@
-"""What a process is told about logins without a command line: the environment and the user's own file of settings."""
+"""What a process is told about logins without being a build: environment, the user's own file, a few flags."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocibuild_core.auth.login import DEFAULT_TIMEOUT, LoginSettings, parse_login
+from ocibuild_core.auth.login import LoginSettings, parse_login
 from ocibuild_core.errors import UsageError
-from ocibuild_core.option_sources import Document, OptionSources
+from ocibuild_core.option_sources import Document as OptionDocument
+from ocibuild_core.option_sources import OptionSources
 from ocibuild_core.selection import Selection, select_plugins
-from ocibuild_core.settings.values import parse_duration
+from ocibuild_core.settings.documents import read_file, user_file
+from ocibuild_core.settings.sources import CommandLine, Document, Environment, Found
+from ocibuild_core.settings.table import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ocibuild_core.settings.documents import SettingsFile
+    from ocibuild_core.settings.sources import Source
 
 KEEPER_ENV = "OCIBUILD_CREDENTIAL_STORE"
 KEEPER_KEY = "credential-store"
-LOGIN_ENV = "LOGIN"
-TIMEOUT_ENV = "LOGIN_TIMEOUT"
 
-_MAX_BYTES = 1024 * 1024
+_FIELDS = {field.name: field for field in FIELDS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,110 +44,80 @@ class Ambient:
     keeper: str = ""
 
 
-def user_settings_path(env: Mapping[str, str]) -> Path | None:
-    """The user's own file of settings; None without a home."""
-    base = env.get("XDG_CONFIG_HOME") or (f"{env['HOME']}/.config" if env.get("HOME") else "")
-    return Path(base) / "ocibuild.yml" if base else None
+def read_ambient(
+    env: Mapping[str, str], *, config: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> Ambient:
+    """Read it all. What lies in the current directory has no say: it may be anybody's.
 
-
-def read_ambient(env: Mapping[str, str]) -> Ambient:
-    """Read the environment and the user's file.
+    Args:
+        env: the user's environment.
+        config: a file of settings that the user named; it comes before his own.
+        flags: fields of the table of settings by name, as click parsed them.
 
     Raises:
-        UsageError: something in them is malformed.
+        UsageError: something in it is malformed.
     """
-    document = _user_document(env)
-    values = document.values if document else {}
-    name = document.name if document else ""
-    plugins = _mapping(values, "plugins", name)
+    flags = flags or {}
+    own = user_file(env)
+    paths = [path for path in (config, own if own and own.is_file() else None) if path]
+    files = [read_file(path, trusted=True) for path in paths]
     return Ambient(
-        login=_login(env, values, name),
-        selection=select_plugins(
-            env=env,
-            file=name,
-            file_allow=_texts(plugins, "allow", name) if "allow" in plugins else None,
-            file_block=_texts(plugins, "block", name),
-        ),
-        options=OptionSources(env=env, yaml=[document] if document else []),
-        keeper=env.get(KEEPER_ENV) or _text(values, KEEPER_KEY, name),
+        login=_login([CommandLine(flags, env), Environment(env), *(Document(f.values, f.name) for f in files)], files),
+        selection=_selection(env, files, flags.get("blocked_plugins") or ()),
+        options=OptionSources(env=env, yaml=[OptionDocument(name=file.name, values=file.values) for file in files]),
+        keeper=env.get(KEEPER_ENV) or next((_keeper(file) for file in files if KEEPER_KEY in file.values), ""),
     )
 
 
-def _login(env: Mapping[str, str], values: Mapping[str, Any], name: str) -> LoginSettings:
-    from_env = env.get(LOGIN_ENV, "").strip()
+def _login(sources: Sequence[Source], files: Sequence[SettingsFile]) -> LoginSettings:
+    login, timeout = _first("login", sources), _first("login_timeout", sources)
+    pinning = next((file for file in files if file.values.get("registries") is not None), None)
     return parse_login(
-        [from_env] if from_env else _texts(values, "login", name),
-        origin=LOGIN_ENV if from_env else f"{name}: login",
-        registries={key: str(value) for key, value in _mapping(values, "registries", name).items()},
-        registries_origin=f"{name}: registries",
-        timeout=_timeout(env, values, name),
+        login.value if login and isinstance(login.value, tuple) else (),
+        origin=login.origin if login else "--login",
+        registries=_pins(pinning) if pinning else {},
+        registries_origin=f"{pinning.name}: registries" if pinning else "registries",
+        timeout=float(str(timeout.value if timeout else _FIELDS["login_timeout"].default)),
     )
 
 
-def _timeout(env: Mapping[str, str], values: Mapping[str, Any], name: str) -> float:
-    text, origin = env.get(TIMEOUT_ENV, ""), TIMEOUT_ENV
-    if not text:
-        text, origin = _text(values, "login-timeout", name), f"{name}: login-timeout"
-    if not text:
-        return DEFAULT_TIMEOUT
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"{origin}={text!r}: {error}") from None
+def _first(name: str, sources: Sequence[Source]) -> Found | None:
+    return next((found for source in sources if (found := source.find(_FIELDS[name]))), None)
 
 
-def _user_document(env: Mapping[str, str]) -> Document | None:
-    path = user_settings_path(env)
-    try:
-        content = path.read_bytes()[: _MAX_BYTES + 1] if path else b""
-    except (FileNotFoundError, NotADirectoryError):
+def _pins(file: SettingsFile) -> Mapping[str, str]:
+    pins = file.values["registries"]
+    if not isinstance(pins, dict) or not all(isinstance(value, str) for value in pins.values()):
+        raise UsageError(f"{file.name}: registries: a mapping of host pattern to provider is expected")
+    return {str(glob): provider for glob, provider in pins.items()}
+
+
+def _selection(env: Mapping[str, str], files: Sequence[SettingsFile], blocked: Sequence[str]) -> Selection:
+    file = next((file for file in files if file.values.get("plugins") is not None), None)
+    section = file.values["plugins"] if file else {}
+    name = file.name if file else ""
+    if not isinstance(section, dict):
+        raise UsageError(f"{name}: plugins: a mapping with 'allow' and 'block' is expected")
+    return select_plugins(
+        env=env,
+        no_plugin=blocked,
+        file=name,
+        file_allow=_ids(name, section, "allow"),
+        file_block=_ids(name, section, "block") or (),
+    )
+
+
+def _ids(name: str, section: Mapping[str, Any], key: str) -> list[str] | None:
+    value = section.get(key)
+    if value is None:
         return None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read", why=error.strerror or str(error)) from None
-    if len(content) > _MAX_BYTES:
-        raise UsageError(f"{path} is larger than {_MAX_BYTES // 1024} KiB")
-    return Document(name=str(path), values=_parse_yaml(content, str(path))) if content.strip() else None
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise UsageError(f"{name}: plugins.{key}: a list of plugin ids is expected")
+    return value
 
 
-def _parse_yaml(content: bytes, name: str) -> Mapping[str, Any]:
-    import yaml  # 20 ms that only a file of settings costs
-
-    try:
-        document = yaml.safe_load(content)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UsageError(f"{name}{where}: not YAML") from None
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise UsageError(f"{name}: a mapping of settings is expected")
-    return {str(key): value for key, value in document.items()}
-
-
-def _mapping(values: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:
-    value = values.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise UsageError(f"{name}: {key}: a mapping is expected")
-    return {str(inner): item for inner, item in value.items()}
-
-
-def _texts(values: Mapping[str, Any], key: str, name: str) -> list[str]:
-    value = values.get(key)
-    if value is None:
-        return []
-    items = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, str) for item in items):
-        raise UsageError(f"{name}: {key}: a list of names is expected")
-    return items
-
-
-def _text(values: Mapping[str, Any], key: str, name: str) -> str:
-    value = values.get(key)
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise UsageError(f"{name}: {key}: a text is expected")
-    return str(value)
+def _keeper(file: SettingsFile) -> str:
+    keeper = file.values[KEEPER_KEY]
+    if not isinstance(keeper, str) or not keeper.strip():
+        raise UsageError(f"{file.name}: {KEEPER_KEY}: the name of a provider is expected")
+    return keeper.strip().lower()

@@ -171,7 +171,7 @@ class GuardedProvider:
         for item in found:
             name = normalise(item) if isinstance(item, str) else None
             if name is None:
-                raise self._fault(f"named {_kind(item) if not isinstance(item, str) else repr(item)} as a registry")
+                raise self._fault(f"named {_shown(item)} as a registry")
             names.add(name)
         return frozenset(names)
 
@@ -240,6 +240,10 @@ class GuardedProvider:
 def _kind(value: object) -> str:
     # The type alone: a value in the wrong place may be a password.
     return f"a value of type {type(value).__name__}"
+
+
+def _shown(item: object) -> str:
+    return repr(item) if isinstance(item, str) and "@" not in item else _kind(item)
 
 
 def _place(error: BaseException) -> str:

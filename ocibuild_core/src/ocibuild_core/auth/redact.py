@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from ocibuild_core.auth.secret_forms import Needle, forms
+from ocibuild_core.auth.secret_forms import Needle, forms, to_bytes
 from ocibuild_core.secret import MASK, Secret
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """A whole text, masked."""
-        raw = text.encode(errors="surrogateescape")
-        return self.bytes(raw).decode(errors="surrogateescape")
+        return self.bytes(to_bytes(text)).decode(errors="surrogateescape")
 
     def bytes(self, content: bytes) -> bytes:
         """Whole content, masked."""

@@ -47,9 +47,9 @@ def forms(secret: str, username: str = "") -> frozenset[Needle]:
     found: set[Needle] = set()
     if len(secret) >= SHORTEST:
         found |= {Needle(text) for text in _texts(secret)}
-        found |= _inside_base64(_bytes(secret))
+        found |= _inside_base64(to_bytes(secret))
     if username:
-        found |= _whole_base64(_bytes(f"{username}:{secret}"))
+        found |= _whole_base64(to_bytes(f"{username}:{secret}"))
     return frozenset(found)
 
 
@@ -58,7 +58,7 @@ def _texts(secret: str) -> set[bytes]:
     parts = {secret, *(line for line in lines if len(line) >= _SHORTEST_LINE)}
     if len(secret.strip()) >= SHORTEST:
         parts.add(secret.strip())
-    return {_bytes(form) for part in parts for form in (part, *_json_forms(part), *_url_forms(part))}
+    return {to_bytes(form) for part in parts for form in (part, *_json_forms(part), *_url_forms(part))}
 
 
 def _json_forms(text: str) -> set[str]:
@@ -69,7 +69,7 @@ def _json_forms(text: str) -> set[str]:
 
 
 def _url_forms(text: str) -> set[str]:
-    raw = _bytes(text)
+    raw = to_bytes(text)
     quoted = {quote(raw, safe=safe) for safe in _SAFE_IN_GO_URLS} | {quote_plus(raw)}
     return quoted | {_lower_escapes(form) for form in quoted}
 
@@ -104,5 +104,10 @@ def _both_alphabets(text: bytes, *, lead: int = 0, trail: int = 0, phase: int = 
     return {Needle(form, lead=lead, trail=trail, phase=phase) for form in (text, url)}
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogateescape")
+def to_bytes(text: str) -> bytes:
+    """As it stands in a log: bytes of the environment that are no UTF-8 come out as they came in."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        # Half a pair that stands for no byte: it came from JSON or YAML, not from the environment.
+        return text.encode(errors="surrogatepass")

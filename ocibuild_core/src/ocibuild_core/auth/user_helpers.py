@@ -5,6 +5,7 @@ The protocol is that of https://github.com/docker/docker-credential-helpers.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -61,6 +62,8 @@ def ask_helper(helper: str, server: str, *, env: Mapping[str, str], timeout: flo
             f"{program} gave no answer for {server} within {timeout:g} s",
             do=f"run `echo {server} | {program} get` by hand, or raise --login-timeout",
         ) from None
+    if len(output) > MAX_OUTPUT:
+        raise CredentialError(f"{program} printed more than {MAX_OUTPUT // 1024} KiB for {server}")
     if status == 0:
         return _parse(program, server, output)
     message = output.decode(errors="replace").strip()
@@ -74,8 +77,6 @@ def ask_helper(helper: str, server: str, *, env: Mapping[str, str], timeout: flo
 
 
 def _parse(program: str, server: str, output: bytes) -> Credential | None:
-    if len(output) > MAX_OUTPUT:
-        raise CredentialError(f"{program} printed more than {MAX_OUTPUT // 1024} KiB for {server}")
     try:
         answer: Any = json.loads(output)
     except (ValueError, RecursionError):
@@ -107,22 +108,28 @@ def _presentable(message: str) -> str:
 
 
 def _run(argv: list[str], question: bytes, env: Mapping[str, str], timeout: float) -> tuple[int, bytes]:
-    # A session of its own: its children are killed with it. Its stderr is dropped: nobody can say what it holds.
-    with subprocess.Popen(
+    process = subprocess.Popen(
         argv,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # Dropped: nobody can say what a helper tells there.
         stderr=subprocess.DEVNULL,
         env=dict(env),
+        # A session of its own, so that its children end with it.
         start_new_session=True,
-    ) as process:
-        reader = _Reader(process.stdout)
-        try:
-            _tell(process.stdin, question)
-            reader.finish(timeout, argv)
-            return process.wait(_AFTER_OUTPUT), reader.output
-        finally:
-            _kill_group(process)
+    )
+    reader = _Reader(process.stdout)
+    try:
+        _tell(process.stdin, question)
+        reader.finish(timeout, argv)
+        if len(reader.output) > MAX_OUTPUT:
+            _kill(process)
+        return process.wait(_AFTER_OUTPUT), reader.output
+    finally:
+        _kill(process)
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
 
 
 _AFTER_OUTPUT = 5.0
@@ -161,8 +168,9 @@ def _tell(pipe: IO[bytes] | None, question: bytes) -> None:
         pass  # it did not read its question; its answer tells why
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    try:
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    # A helper that is setuid can't be killed by us; then there is nothing to wait for.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        process.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1)
