@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.engine import EngineSettings, launch
 from ocibuild_core.errors import BuildError, OcibuildError, raise_all
+from ocibuild_core.terminal import VERBOSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,6 +85,7 @@ def build(given: BuildInput) -> None:
         _make_ready(given, engine, session)
         staged = stage(plan, stack.enter_context(Staging()))
         _solve(given, engine, session, plan, staged)
+        engine.request_stop()
         artifacts = finish(plan, staged, {})
         publish(artifacts)
     _report(given, artifacts, time.monotonic() - started)
@@ -91,7 +93,10 @@ def build(given: BuildInput) -> None:
 
 def _engine_settings(given: BuildInput) -> EngineSettings:
     settings = given.settings
-    registries = {pair.key: {"ca": [str(Path(pair.value).absolute())]} for pair in settings.registry_certs}
+    # `http` is said because BuildKit takes a registry on loopback for one without TLS.
+    registries = {
+        pair.key: {"ca": [str(Path(pair.value).absolute())], "http": False} for pair in settings.registry_certs
+    }
     return EngineSettings(
         addr=settings.addr,
         state_dir=settings.state_dir,
@@ -115,13 +120,17 @@ def _make_ready(given: BuildInput, engine: Engine, session: AuthSession) -> None
         errors.append(error)
     else:
         for registry, answer in answers.items():
-            given.talk.detail(f"{registry}: {answer.identity} ({answer.source})")
+            tell = given.talk.say if answer.credential else given.talk.detail
+            tell(f"login  {registry}: {answer.identity}, {answer.source}")
     try:
         engine.wait_ready()
     except OcibuildError as error:
         errors.append(error)
     raise_all(errors)
-    given.talk.detail(engine.describe)
+    for notice in engine.notices:
+        given.talk.say(notice)
+    if given.talk.level >= VERBOSE:
+        given.talk.detail(engine.describe)
 
 
 def _preflight(given: BuildInput, session: AuthSession) -> None:

@@ -75,6 +75,8 @@ def _handler(talk: Talk) -> logging.Handler:
                 talk.warn(text)
             elif record.levelno > logging.INFO:
                 talk.say(text)
+            elif record.levelno > logging.INFO:
+                talk.say(text)
             elif record.levelno >= logging.INFO or talk.level >= DEBUG:
                 talk.detail(text)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import click
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def build() -> None:
@@ -25,20 +30,59 @@ def ocibuild() -> None:
     _run(ocibuild_group, "ocibuild")
 
 
+class Interrupted(BaseException):
+    """A signal asked us to end. Raised where the main thread stands, so that everything is cleaned up on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def _run(make_command: Callable[[], click.Command], name: str) -> None:
     """Run a command and end the process with the right code."""
-    import click  # noqa: PLC0415  # with the imports above it is the one heavy import of the start
+    for number in _SIGNALS:
+        signal.signal(number, _interrupt)
+    code = _exit_code(make_command, name)
+    _leave(code)
+
+
+def _exit_code(make_command: Callable[[], click.Command], name: str) -> int:
+    import click  # noqa: PLC0415  # the one heavy import of the start
 
     from ocibuild_core.errors import OcibuildError  # noqa: PLC0415
     from ocibuild_core.terminal import Talk  # noqa: PLC0415
 
     try:
-        sys.exit(make_command().main(prog_name=name, standalone_mode=False) or 0)
+        return int(make_command().main(prog_name=name, standalone_mode=False) or 0)
     except OcibuildError as error:
         Talk().error(error)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        return 128 + signal.SIGINT
+    except Interrupted as error:
+        return 128 + error.number
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Raise once; while the clean-up runs, more of the same changes nothing."""
+    del frame
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+def _leave(code: int) -> None:
+    """End the process, also when a plugin or its SDK left a thread behind that would keep it."""
+    threading = sys.modules.get("threading")
+    left = threading.enumerate() if threading else ()
+    if any(not thread.daemon and thread is not threading.main_thread() for thread in left):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
