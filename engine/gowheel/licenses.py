@@ -18,13 +18,13 @@ LICENCE_FILE = re.compile(r"^(licen[cs]e|copying|unlicense)", re.IGNORECASE)
 # `LICENSE.docs` covers a module's documentation, which is not linked; LICENSE_list is a list of names, not a text.
 NOT_OF_THE_CODE = re.compile(r"\.docs$|_list$", re.IGNORECASE)
 
-# Phrases of the texts themselves, lower case with single blanks; several may stand in one file.
+# Phrases of the texts themselves, as `spdx_identifiers` simplifies them; several may stand in one file.
 PHRASES = (
     ("Apache-2.0", re.compile(r"apache license,? version 2\.0")),
     ("MIT", re.compile(r"permission is hereby granted, free of charge, to any person obtaining a copy")),
     (
         "ISC",
-        re.compile(r"permission to use, copy, modify, and/?(or )?distribute this software for any purpose with or"),
+        re.compile(r"permission to use, copy, modify, (and |or )*distribute this software for any purpose with or"),
     ),
     ("MPL-2.0", re.compile(r"mozilla public license,? (version|v\.) ?2\.0")),
 )

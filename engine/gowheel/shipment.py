@@ -50,9 +50,8 @@ def gather(
         part = plan_part(root / "go" / tool.name, tool, target=target, environ=environ, machine=machine)
 
         def make(directory: Path, part: Part = part) -> None:
-            say(
-                f"compiling {part.tool.name} {part.module.version} for {target.goarch}; the first time that takes minutes"
-            )
+            what = f"{part.tool.name} {part.module.version} for {target.goarch}"
+            say(f"compiling {what}; minutes when nothing is cached")
             part.make(directory, go=Go.find(environ), environ=environ)
 
         entries[tool.name] = cache.get(part.name, part.key(), make)
