@@ -205,6 +205,41 @@ def test_a_refused_token_address_is_an_error(ask: Asker, pool: PoolProvider, tok
     assert "wr0ng-token" not in str(caught.value)
 
 
+def test_a_config_for_a_workload_of_aws(
+    ask: Asker, cloud: Cloud, pool: PoolProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.aws_keys["AKIDEXAMPLE"] = "an-aws-secret-key"
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "an-aws-secret-key",
+        "AWS_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    source = {
+        "environment_id": "aws1",
+        "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15",
+    }
+    info = config(pool, source, subject_token_type="urn:ietf:params:aws:token-type:aws4_request")
+    assert principal(cloud, ask(key_json=json.dumps(info))) == pool.principal("AKIDEXAMPLE")
+
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret-key")
+    with pytest.raises(CredentialError, match="invalid AWS response"):
+        Asker(ask.env)(key_json=json.dumps(info))
+
+
+def test_a_person_of_a_workforce_pool(ask: Asker, cloud: Cloud) -> None:
+    login = cloud.user("principal://iam.googleapis.com/locations/global/workforcePools/staff/subject/alice")
+    info = {
+        **login,
+        "type": "external_account_authorized_user",
+        "audience": "//iam.googleapis.com/locations/global/workforcePools/staff/providers/okta",
+        "token_url": "https://sts.googleapis.com/v1/oauthtoken",
+    }
+    credential = ask(key_json=json.dumps(info))
+    assert principal(cloud, credential).endswith("/subject/alice")
+    assert credential.detail == ("an identity of locations/global/workforcePools/staff/providers/okta via GCR_KEY_JSON")
+
+
 @pytest.fixture
 def program(pool: PoolProvider, cloud: Cloud, tmp_path: Path) -> dict[str, Any]:
     """A config whose token comes from a program."""

@@ -5,6 +5,7 @@ The words of refusals are Google's, as they stand in the issue trackers of googl
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from fake_google.aws import caller
 from fake_google.keys import KeyPair, claims_of, key_id
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class Cloud:
     """The owners of refresh tokens."""
     providers: dict[str, PoolProvider] = field(default_factory=dict)
     """By audience."""
+    aws_keys: dict[str, str] = field(default_factory=dict)
+    """The secret keys of an AWS account that every provider trusts, by access key id."""
     may_become: set[tuple[str, str]] = field(default_factory=set)
     """Who (principal) has the role Service Account Token Creator on which account."""
     tokens: dict[str, Token] = field(default_factory=dict)
@@ -132,6 +136,8 @@ class Cloud:
             return self._token_endpoint(_form(body))
         if (host, path) == ("sts.googleapis.com", "/v1/token"):
             return self._sts(_form(body))
+        if (host, path) == ("sts.googleapis.com", "/v1/oauthtoken"):
+            return self._workforce(_form(body), headers.get("Authorization", ""))
         prefix, suffix = "/v1/projects/-/serviceAccounts/", ":generateAccessToken"
         if host == "iamcredentials.googleapis.com" and path.startswith(prefix) and path.endswith(suffix):
             target = path.removeprefix(prefix).removesuffix(suffix)
@@ -197,12 +203,16 @@ class Cloud:
             )
         if form.get("requested_token_type") != "urn:ietf:params:oauth:token-type:access_token":
             return _refused("invalid_request", "Invalid requested_token_type")
-        if form.get("subject_token_type") != "urn:ietf:params:oauth:token-type:jwt":
-            return _refused("invalid_request", "Invalid subject_token_type")
         scopes = frozenset(form.get("scope", "").split())
         if not scopes & {SCOPE, _IAM_SCOPE}:
             return _refused("invalid_scope", "Invalid scope")
-        return self._exchange(provider, form.get("subject_token", ""), scopes)
+        exchange = {
+            "urn:ietf:params:oauth:token-type:jwt": self._exchange,
+            "urn:ietf:params:aws:token-type:aws4_request": self._exchange_aws,
+        }.get(form.get("subject_token_type", ""))
+        if exchange is None:
+            return _refused("invalid_request", "Invalid subject_token_type")
+        return exchange(provider, form.get("subject_token", ""), scopes)
 
     def _exchange(self, provider: PoolProvider, token: str, scopes: frozenset[str]) -> Reply:
         claims = claims_of(token)
@@ -228,6 +238,21 @@ class Cloud:
             }
         status, answer = self._granted(provider.principal(subject), scopes)
         return status, {**answer, "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}
+
+    def _exchange_aws(self, provider: PoolProvider, token: str, scopes: frozenset[str]) -> Reply:
+        key = caller(token, provider.audience, self.aws_keys)
+        if key is None:
+            return _refused("invalid_grant", "Received invalid AWS response of type InvalidClientTokenId.")
+        return self._granted(provider.principal(key), scopes)
+
+    def _workforce(self, form: Mapping[str, str], authorization: str) -> Reply:
+        """A person of a workforce pool, as `gcloud auth application-default login` leaves him."""
+        self.asked.append("sts refresh_token")
+        wanted = base64.b64encode(b"client.apps.googleusercontent.com:client-secret").decode()
+        person = self.users.get(form.get("refresh_token", ""))
+        if form.get("grant_type") != "refresh_token" or authorization != f"Basic {wanted}" or person is None:
+            return _refused("invalid_grant", "Invalid refresh token.")
+        return self._granted(person, frozenset({SCOPE}))
 
     def _generate_access_token(self, target: str, authorization: str, body: Mapping[str, Any]) -> Reply:
         """https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken."""
