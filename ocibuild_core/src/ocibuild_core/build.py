@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocibuild_core.daemon_config import daemon_config
 from ocibuild_core.engine import EngineSettings, launch
 from ocibuild_core.errors import BuildError, OcibuildError, raise_all
 from ocibuild_core.terminal import VERBOSE
@@ -93,16 +94,12 @@ def build(given: BuildInput) -> None:
 
 def _engine_settings(given: BuildInput) -> EngineSettings:
     settings = given.settings
-    # `http` is said because BuildKit takes a registry on loopback for one without TLS.
-    registries = {
-        pair.key: {"ca": [str(Path(pair.value).absolute())], "http": False} for pair in settings.registry_certs
-    }
     return EngineSettings(
         addr=settings.addr,
         state_dir=settings.state_dir,
         start_timeout=settings.start_timeout,
         debug=settings.debug,
-        daemon_config={"registry": registries} if registries else {},
+        daemon_config=daemon_config(settings),
         env=given.env,
     )
 

@@ -31,7 +31,7 @@ def ocibuild() -> None:
 
 
 class Interrupted(BaseException):
-    """A signal asked us to end. Raised where the main thread stands, so that everything is cleaned up on the way out."""
+    """A signal asked us to end. Raised where the main thread stands, so that everything is cleaned up."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

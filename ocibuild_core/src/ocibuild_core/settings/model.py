@@ -48,6 +48,8 @@ class BuildSettings:
     addr: str | None
     state_dir: Path | None
     start_timeout: float
+    registry_mirrors: tuple[str, ...]
+    buildkit_extra_config: str | None
     registry_certs: tuple[Pair, ...]
     progress: str
     debug: bool

@@ -1,0 +1,64 @@
+"""What the user wants in buildkitd.toml: his own text, mirrors and certificate authorities, joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ocibuild_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ocibuild_core.settings.model import BuildSettings
+
+Tables = dict[str, Any]
+
+
+def daemon_config(settings: BuildSettings) -> Mapping[str, object]:
+    """The tables for buildkitd.toml (docs/buildkitd.toml.md in moby/buildkit); empty when nothing was asked for.
+
+    Raises UsageError when the text is no TOML, or when two settings want one key.
+    """
+    origin = settings.origin("buildkit_extra_config")
+    tables = _parse(settings.buildkit_extra_config, origin) if settings.buildkit_extra_config else {}
+    for path, value, by in _wanted(settings):
+        _put(tables, path, value, by=by, other=origin)
+    return tables
+
+
+def _wanted(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], object, str]]:
+    mirrors = [mirror for mirror in settings.registry_mirrors if mirror]
+    if mirrors:
+        yield ("registry", "docker.io", "mirrors"), mirrors, settings.origin("registry_mirrors")
+    for pair in settings.registry_certs:
+        file = Path(pair.value).absolute()
+        if not file.is_file():
+            raise UsageError(f"{pair.origin} {pair.key}: there is no file {pair.value}")
+        yield ("registry", pair.key, "ca"), [str(file)], pair.origin
+        # Said because BuildKit takes a registry on loopback for one without TLS.
+        yield ("registry", pair.key, "http"), False, pair.origin
+
+
+def _parse(text: str, origin: str) -> Tables:
+    import tomllib  # noqa: PLC0415  # only where there is such a text
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{origin} is no TOML", why=str(error)) from None
+
+
+def _put(tables: Tables, path: tuple[str, ...], value: object, *, by: str, other: str) -> None:
+    """Set one key, unless the text has it with another value."""
+    here = tables
+    for key in path[:-1]:
+        here = here.setdefault(key, {})
+        if not isinstance(here, dict):
+            raise UsageError(f"{other}: {key!r} is no table", why=f"{by} needs one of that name")
+    if here.setdefault(path[-1], value) != value:
+        table = ".".join(f'"{key}"' if "." in key else key for key in path[:-1])
+        raise UsageError(
+            f"{by} and {other} both set {path[-1]!r} in the table [{table}] of buildkitd.toml",
+            do=f"say it in one of them: leave {path[-1]!r} out of {other}, or unset {by}",
+        )

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ocibuild_core.daemon_config import daemon_config
+from ocibuild_core.errors import UsageError
+from ocibuild_core.settings.resolve import resolve
+from ocibuild_core.settings.sources import Environment
+
+
+def tables(**env: str) -> dict[str, object]:
+    return dict(daemon_config(resolve([Environment(env)])))
+
+
+def test_nothing_asked_gives_nothing() -> None:
+    assert tables() == {}
+
+
+def test_mirrors_are_docker_hubs() -> None:
+    assert tables(REGISTRY_MIRRORS="m.example,n.example:5000") == {
+        "registry": {"docker.io": {"mirrors": ["m.example", "n.example:5000"]}}
+    }
+
+
+def test_a_text_is_joined_with_mirrors_and_certificates(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("")
+    found = tables(
+        BUILDKIT_EXTRA_CONFIG='[registry."m.example"]\nhttp = true\n[worker.oci]\nmax-parallelism = 2\n',
+        REGISTRY_MIRRORS="m.example",
+        REGISTRY_CA=f"r.example={tmp_path}/ca.crt",
+    )
+    assert found == {
+        "registry": {
+            "m.example": {"http": True},
+            "docker.io": {"mirrors": ["m.example"]},
+            "r.example": {"ca": [f"{tmp_path}/ca.crt"], "http": False},
+        },
+        "worker": {"oci": {"max-parallelism": 2}},
+    }
+
+
+def test_two_wishes_for_one_key_name_the_table_and_both_settings() -> None:
+    extra = '[registry."docker.io"]\nmirrors = ["other.example"]\n'
+    with pytest.raises(UsageError, match=r'\[registry."docker.io"\]') as error:
+        tables(BUILDKIT_EXTRA_CONFIG=extra, REGISTRY_MIRRORS="m.example")
+    assert "REGISTRY_MIRRORS and BUILDKIT_EXTRA_CONFIG" in str(error.value)
+
+
+def test_the_same_wish_twice_is_none_too_many() -> None:
+    extra = '[registry."docker.io"]\nmirrors = ["m.example"]\n'
+    assert tables(BUILDKIT_EXTRA_CONFIG=extra, REGISTRY_MIRRORS="m.example") == {
+        "registry": {"docker.io": {"mirrors": ["m.example"]}}
+    }
+
+
+def test_what_is_no_toml_is_said_with_line_and_column() -> None:
+    with pytest.raises(UsageError, match="BUILDKIT_EXTRA_CONFIG is no TOML") as error:
+        tables(BUILDKIT_EXTRA_CONFIG="[registry\n")
+    assert "line 1" in str(error.value)
+
+
+def test_a_certificate_that_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match=r"REGISTRY_CA r\.example: there is no file /no/such"):
+        tables(REGISTRY_CA="r.example=/no/such")
