@@ -1,0 +1,200 @@
+"""The way to the cloud: one HTTP address for AWS_ENDPOINT_URL, and a proxy behind which AWS's own names answer by TLS."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import tempfile
+import threading
+from collections.abc import Mapping
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+from fake_aws.cloud import Cloud, Refusal
+from fake_aws.places import place_of
+from fake_aws.sigv4 import HttpRequest
+
+if TYPE_CHECKING:
+    from ocibuild_testkit.registry import Authority
+
+_TARGETS = {
+    "AmazonEC2ContainerRegistry_V20150921": "ecr",
+    "SpencerFrontendService": "ecr-public",
+}
+_STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
+_CODES = {
+    # what is wrong: its code in the JSON dialect, its code in STS's XML
+    "denied": ("AccessDeniedException", "AccessDenied"),
+    "expired": ("ExpiredTokenException", "ExpiredToken"),
+    "unknown": ("UnrecognizedClientException", "InvalidClientTokenId"),
+    "signature": ("InvalidSignatureException", "SignatureDoesNotMatch"),
+    "throttled": ("ThrottlingException", "Throttling"),
+    "no-token": ("MissingAuthenticationTokenException", "MissingAuthenticationToken"),
+    "invalid": ("InvalidParameterException", "ValidationError"),
+    "bad-token": ("", "InvalidIdentityToken"),
+    "expired-web": ("", "ExpiredTokenException"),
+    "no-action": ("UnknownOperationException", "InvalidAction"),
+}
+
+
+class AwsServer:
+    """Answers for a cloud until its `with` block ends.
+
+    Args:
+        cloud: who answers.
+        authority: signs certificates for AWS's names; None: no proxy.
+    """
+
+    def __init__(self, cloud: Cloud, authority: Authority | None = None) -> None:
+        self.cloud = cloud
+        self.hosts: list[str] = []
+        self.hangs = threading.Event()
+        self._authority = authority
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._lock = threading.Lock()
+        self._released = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), type("Bound", (_Handler,), {"aws": self}))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        """For AWS_ENDPOINT_URL and for HTTPS_PROXY."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._released.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def hang_if_asked_to(self) -> None:
+        """Keep a client waiting, until the end."""
+        if self.hangs.is_set():
+            self._released.wait(60)
+
+    def context_for(self, host: str) -> ssl.SSLContext | None:
+        """The certificate of a host that AWS has; None for any other."""
+        with self._lock:
+            self.hosts.append(host)
+            if self._authority is None or place_of(host) is None:
+                return None
+            if host not in self._contexts:
+                self._contexts[host] = _context(self._authority, host)
+            return self._contexts[host]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away are part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    aws: AwsServer
+    behind = ""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # named by the base class
+        pass
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """AWS's own clock stands in the header Date."""
+        del timestamp
+        return format_datetime(self.aws.cloud.now() + self.aws.cloud.skew, usegmt=True)
+
+    def do_CONNECT(self) -> None:
+        host, _, port = self.path.partition(":")
+        context = self.aws.context_for(host)
+        if context is None or port != "443":
+            self.send_error(502, "no such host")
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.flush()
+        secure = context.wrap_socket(self.connection, server_side=True)
+        inner = type("Behind", (type(self),), {"behind": host})
+        inner(secure, self.client_address, self.server)
+        self.close_connection = True
+
+    def do_POST(self) -> None:
+        self.aws.hang_if_asked_to()
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = HttpRequest(method="POST", target=self.path, headers=headers, body=body)
+        if "x-amz-target" in headers:
+            self._json(request)
+        else:
+            self._query(request)
+
+    def _json(self, request: HttpRequest) -> None:
+        prefix, _, operation = request.headers["x-amz-target"].partition(".")
+        action = f"{_TARGETS.get(prefix, '?')}:{operation}"
+        try:
+            found = self._perform(action, request, json.loads(request.body))
+        except Refusal as refusal:
+            code = _CODES[refusal.kind][0]
+            status = 400 if refusal.status == 403 else refusal.status
+            self._send(status, "application/x-amz-json-1.1", json.dumps({"__type": code, "message": refusal.message}))
+        else:
+            self._send(200, "application/x-amz-json-1.1", json.dumps(found))
+
+    def _query(self, request: HttpRequest) -> None:
+        params = dict(parse_qsl(request.body.decode()))
+        operation = params.get("Action", "?")
+        try:
+            if params.get("Version") != "2011-06-15":
+                raise Refusal("no-action", "Could not find operation", 400)
+            found = self._perform(f"sts:{operation}", request, params)
+        except Refusal as refusal:
+            error = {"Error": {"Type": "Sender", "Code": _CODES[refusal.kind][1], "Message": refusal.message}}
+            self._send(refusal.status, "text/xml", _xml("ErrorResponse", error | {"RequestId": "example"}))
+        else:
+            document = {f"{operation}Result": found, "ResponseMetadata": {"RequestId": "example"}}
+            self._send(200, "text/xml", _xml(f"{operation}Response", document))
+
+    def _perform(self, action: str, request: HttpRequest, params: Mapping[str, Any]) -> Any:
+        place = place_of(self.behind) if self.behind else None
+        service = action.partition(":")[0]
+        if place and place.service != service:
+            raise Refusal("no-action", f"{self.behind} knows no {action}", 404)
+        return self.aws.cloud.perform(action, self.behind, place.region if place else None, request, params)
+
+    def _send(self, status: int, kind: str, text: str) -> None:
+        content = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("x-amzn-RequestId", "example")
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def _xml(name: str, document: object, *, is_root: bool = True) -> str:
+    space = f' xmlns="{_STS_NAMESPACE}"' if is_root else ""
+    if isinstance(document, Mapping):
+        inner = "".join(_xml(key, value, is_root=False) for key, value in document.items())
+    else:
+        inner = escape(str(document))
+    return f"<{name}{space}>{inner}</{name}>"
+
+
+def _context(authority: Authority, host: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as directory:
+        context.load_cert_chain(*authority.issue([host]).write(Path(directory)))
+    return context
