@@ -1,0 +1,10 @@
+"""The engine: BuildKit found or started, driven, and ended whatever happens.
+
+`launch` is the way in; it gives an `Engine`.
+"""
+
+from ocibuild_core.engine.base import Engine
+from ocibuild_core.engine.launch import launch
+from ocibuild_core.engine.settings import EngineSettings, TlsFiles
+
+__all__ = ["Engine", "EngineSettings", "TlsFiles", "launch"]

@@ -1,0 +1,81 @@
+"""What every engine offers the runner, wherever it runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from ocibuild_core.engine.versions import Feature
+
+
+class Engine(ABC):
+    """A BuildKit to build with. A context manager that stops it.
+
+    Not for several threads at once, except that logins may go on in others.
+
+    Attributes:
+        is_remote: it runs elsewhere, and goes on when we end.
+        notices: what people should know about it (one line each).
+    """
+
+    is_remote: bool
+    notices: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def describe(self) -> str:
+        """Version, origin and place, for people. May run a program; `str(engine)` is the same."""
+
+    @abstractmethod
+    def wait_ready(self) -> None:
+        """Wait until it takes builds. EngineError when it died, cannot be reached, or the deadline has passed."""
+
+    @abstractmethod
+    def require(self, features: Iterable[Feature]) -> None:
+        """Raise EngineError when a BuildKit that is not ours is too old for one of these. After `wait_ready`."""
+
+    @abstractmethod
+    def solve(
+        self,
+        arguments: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        on_output: Callable[[bytes], None] | None,
+        on_event: Callable[[Mapping[str, Any]], None] | None = None,
+        secret_names: Collection[str] = (),
+    ) -> int:
+        """Run `buildctl build` with these arguments; its exit code. After `wait_ready`.
+
+        Whatever is raised meanwhile (by a signal's handler, by a callback) ends the client before it leaves here.
+
+        Args:
+            arguments: those of `buildctl build`.
+            env: what the client gets besides its share of the user's environment; it wins.
+            on_output: takes its output, piece by piece; None hands it the terminal.
+            on_event: takes objects of BuildKit's `client.SolveStatus` that tell of steps or warnings. With the terminal
+                handed over, they come after a failure only.
+            secret_names: variables of the user's environment that the build was told to use as secrets.
+
+        Raises:
+            EngineError: the daemon died meanwhile, or the client could not be run or was killed.
+        """
+
+    @abstractmethod
+    def request_stop(self) -> None:
+        """Let it end while other work goes on; `stop` then waits for that. Only when nothing is solved any more."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it, if it is ours, with all its processes, mounts, control groups and files. Later calls do nothing."""
+
+    def __str__(self) -> str:
+        return self.describe
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

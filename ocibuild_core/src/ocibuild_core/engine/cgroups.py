@@ -1,0 +1,79 @@
+"""The control groups of a daemon's containers: found by their unique parent, emptied, removed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path("/sys/fs/cgroup")
+_PREFIX = "ocibuild-"
+_PATIENCE = 1.0
+"""Seconds for killed processes to leave their group."""
+
+
+def parent_name(identifier: str) -> str:
+    """The cgroup below which a run's containers are; `identifier` is the name of its runtime directory."""
+    return f"{_PREFIX}{identifier}"
+
+
+def remove_groups(name: str, root: Path = ROOT) -> None:
+    """Kill what is left in the groups of that name, in every hierarchy, and remove them."""
+    deadline = time.monotonic() + _PATIENCE
+    for group in _groups_named(name, root):
+        while not _remove_tree(group) and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+
+def _groups_named(name: str, root: Path) -> Iterator[Path]:
+    """The group in the unified hierarchy, and in each controller's of version 1 (cgroups(7))."""
+    try:
+        hierarchies = [root, *(Path(entry.path) for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False))]
+    except OSError:
+        return
+    yield from (group for group in (each / name for each in hierarchies) if group.is_dir())
+
+
+def _remove_tree(group: Path) -> bool:
+    """Remove a group and those below, deepest first; False while something still lives in there."""
+    _kill_all(group)
+    is_gone = True
+    for directory, _, _ in os.walk(group, topdown=False):
+        try:
+            Path(directory).rmdir()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            is_gone = False
+    return is_gone
+
+
+def _kill_all(group: Path) -> None:
+    try:
+        # Version 2 since Linux 5.14; takes everything below along, forks included.
+        (group / "cgroup.kill").write_text("1")
+    except OSError:
+        pass
+    else:
+        return
+    for directory, _, _ in os.walk(group):
+        try:
+            members = Path(directory, "cgroup.procs").read_text().split()
+        except OSError:
+            continue
+        for member in members:
+            _kill(int(member))
+
+
+def _kill(process: int) -> None:
+    try:
+        # 0 stands for a process that this namespace cannot see; to kill(2) it would mean our own group.
+        if process > 0:
+            os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        pass

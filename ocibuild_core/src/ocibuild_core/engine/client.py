@@ -1,0 +1,194 @@
+"""One run of `buildctl build`: its output, its events, and its end when the daemon or the program ends."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ocibuild_core.engine.process import extra_descriptor, spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ocibuild_core.engine.process import Child
+
+_PIECE = 65536
+_TERM_PATIENCE = 2.0
+"""Seconds that the client gets to cancel its build after TERM: the daemon ends the running step first."""
+
+
+class TraceNote:
+    """Takes the line out of the client's output that tells of `--trace`: the reader asked for no trace."""
+
+    _MARK = b"tracing logs to /proc/self/fd/"
+
+    def __init__(self, sink: Callable[[bytes], None]) -> None:
+        self._sink = sink
+        self._held: bytes | None = b""
+
+    def take(self, piece: bytes) -> None:
+        """Hand a piece on. Only the first line is held back until it is whole."""
+        if self._held is None:
+            self._sink(piece)
+            return
+        line, newline, rest = (self._held + piece).partition(b"\n")
+        self._held = None if newline else line
+        if newline:
+            self._hand_on(rest if self._MARK in line else line + newline + rest)
+
+    def end(self) -> None:
+        """The output is over."""
+        self._hand_on(self._held or b"")
+        self._held = None
+
+    def _hand_on(self, piece: bytes) -> None:
+        if piece:
+            self._sink(piece)
+
+
+class EventLines:
+    """Makes events of the client's trace: JSON documents of `client.SolveStatus` in moby/buildkit, one a line.
+
+    Lines that hold nothing but a step's output or progress are passed over, for they are most of the stream.
+    """
+
+    def __init__(self, sink: Callable[[Mapping[str, Any]], None]) -> None:
+        self._sink = sink
+        self._partial = b""
+
+    def take(self, piece: bytes) -> None:
+        """Take a piece of the stream, cut anywhere."""
+        *lines, self._partial = (self._partial + piece).split(b"\n")
+        for line in lines:
+            if line.startswith(b'{"vertexes":') or b'"warnings":[' in line:
+                self._hand_on(line)
+
+    def _hand_on(self, line: bytes) -> None:
+        import json  # noqa: PLC0415  # the daemon is starting while others load it
+
+        self._sink(json.loads(line))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """How the engine's end is noticed during a run.
+
+    Args:
+        fd: can be read when there is news of the engine; None when nobody watches it.
+        check: called then, and after a failure; raises when the engine is gone.
+    """
+
+    fd: int | None
+    check: Callable[[], None]
+
+
+class ClientRun:
+    """A running `buildctl`.
+
+    Args:
+        argv: the command; `--trace` is added when there are events to hand on.
+        env: its environment.
+        on_output: takes stdout and stderr as they come; None hands it the terminal.
+        on_event: takes what happens; only together with `on_output`, for the client tells on the terminal of its trace.
+        trace_at: where in `argv` the arguments of `build` begin.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        on_output: Callable[[bytes], None] | None,
+        on_event: Callable[[Mapping[str, Any]], None] | None,
+        trace_at: int,
+    ) -> None:
+        self._sinks: dict[int, Callable[[bytes], None]] = {}
+        self._note: TraceNote | None = None
+        writing: list[int] = []
+        try:
+            output = trace = None
+            command = list(argv)
+            if on_output is not None:
+                output = self._pipe(writing, on_output)
+            if on_output is not None and on_event is not None:
+                self._note = TraceNote(on_output)
+                self._sinks[next(iter(self._sinks))] = self._note.take
+                trace = self._pipe(writing, EventLines(on_event).take)
+                command[trace_at:trace_at] = ["--trace", f"/proc/self/fd/{extra_descriptor(trace)}"]
+            self.child: Child = spawn(command, env, output=output, extra=trace)
+        except BaseException:
+            self._close_pipes()
+            raise
+        finally:
+            for fd in writing:
+                os.close(fd)
+
+    def wait(self, watch: Watch) -> int:
+        """Hand on what comes until the client has ended; its exit code. However this ends, so does the client."""
+        try:
+            while not self.child.has_ended():
+                self._pump(self.child.patience, watch)
+            self._drain()
+            if self._note:
+                self._note.end()
+            return self.child.exit_code or 0
+        finally:
+            self._end()
+
+    def _pipe(self, writing: list[int], sink: Callable[[bytes], None]) -> int:
+        reading, write_end = os.pipe()
+        writing.append(write_end)
+        os.set_blocking(reading, False)
+        self._sinks[reading] = sink
+        return write_end
+
+    def _pump(self, patience: float | None, watch: Watch | None = None) -> None:
+        poller = select.poll()
+        also = watch.fd if watch else None
+        for fd in (*self._sinks, *(fd for fd in (self.child.fd, also) if fd is not None and fd >= 0)):
+            poller.register(fd, select.POLLIN)
+        for fd, _ in poller.poll(None if patience is None else patience * 1000):
+            if fd in self._sinks:
+                self._hand_on(fd)
+            elif fd == also and watch:
+                watch.check()
+
+    def _hand_on(self, fd: int) -> bool:
+        """One piece; False when there is none now. A descriptor at its end is closed."""
+        try:
+            piece = os.read(fd, _PIECE)
+        except BlockingIOError:
+            return False
+        if not piece:
+            del self._sinks[fd]
+            os.close(fd)
+            return False
+        self._sinks[fd](piece)
+        return True
+
+    def _drain(self) -> None:
+        """What is in the pipes. Not to their ends: a program that the client left behind may hold them open."""
+        for fd in tuple(self._sinks):
+            while self._hand_on(fd):
+                pass
+
+    def _end(self) -> None:
+        """End the client if it runs: its build is cancelled first, and what it says of that is handed on."""
+        try:
+            self.child.send(signal.SIGTERM)
+            deadline = time.monotonic() + _TERM_PATIENCE
+            while not self.child.has_ended() and time.monotonic() < deadline:
+                self._pump(0.02)
+            self._drain()
+        finally:
+            self.child.kill()
+            self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        for fd in self._sinks:
+            os.close(fd)
+        self._sinks.clear()

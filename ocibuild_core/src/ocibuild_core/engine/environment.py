@@ -1,0 +1,130 @@
+"""What each child process gets of the user's environment: by name, and nothing else.
+
+The rows are data, so that this page is also the answer to "does BuildKit see my variable?". Every function is pure: a
+mapping goes in, a new one comes out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Variables that belong together.
+
+    Args:
+        names: variables by their full name.
+        prefixes: beginnings of names.
+    """
+
+    names: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+    def holds(self, name: str) -> bool:
+        """Whether the variable is one of these."""
+        return name in self.names or name.startswith(self.prefixes or ("\0",))
+
+
+def _both_cases(*names: str) -> frozenset[str]:
+    return frozenset(spelling for name in names for spelling in (name, name.lower()))
+
+
+PROGRAMS = Share(names=frozenset({"PATH"}))
+HOME = Share(names=frozenset({"HOME"}))
+LOCALE = Share(names=frozenset({"LANG", "LANGUAGE"}), prefixes=("LC_",))
+PROXIES = Share(names=_both_cases("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY"))
+AUTHORITIES = Share(names=frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR"}))
+SSH_AGENT = Share(names=frozenset({"SSH_AUTH_SOCK"}))
+# How BuildKit shows its progress (util/progress/progressui/init.go): a person's taste, no secret.
+DISPLAY = Share(names=frozenset({"TERM", "NO_COLOR", "BUILDKIT_COLORS", "BUILDKIT_TTY_LOG_LINES"}))
+# How much of a step's output the daemon hands on (util/progress/logs/logs.go).
+STEP_LOGS = Share(names=frozenset({"BUILDKIT_STEP_LOG_MAX_SIZE", "BUILDKIT_STEP_LOG_MAX_SPEED"}))
+GITHUB_CACHE = Share(prefixes=("ACTIONS_",))
+AWS = Share(prefixes=("AWS_",))
+
+CLIENT = (PROGRAMS, HOME, LOCALE, PROXIES, AUTHORITIES, SSH_AGENT, DISPLAY)
+"""`buildctl`, whatever it builds."""
+DAEMON = (PROGRAMS, PROXIES, AUTHORITIES, STEP_LOGS)
+"""`buildkitd` and, for an ordinary user, `rootlesskit` around it."""
+CACHES = {"gha": (GITHUB_CACHE,), "s3": (AWS,)}
+"""What a cache of that type needs besides (cmd/buildctl/build/util.go, cache/remotecache/s3/s3.go)."""
+DAEMON_CACHES = {"s3": (AWS,)}
+"""The same for the daemon: it is the daemon that speaks to S3, with the credentials that its environment has."""
+
+WITHHELD = Share(names=frozenset({"PASS", "DOCKER_AUTH_CONFIG"}), prefixes=("BUILDKIT_SECRETTEXT_",))
+"""What not even a program of the user's own choice gets: it is ours to read, and nobody else's."""
+
+
+def for_buildctl(
+    user: Mapping[str, str], *, secret_names: Collection[str] = (), cache_types: Iterable[str] = ()
+) -> dict[str, str]:
+    """What `buildctl` gets.
+
+    Args:
+        user: the user's environment.
+        secret_names: variables that the build was told to use as secrets (`--secret id=…,env=NAME`).
+        cache_types: the types of the caches that the build imports or exports.
+    """
+    shares = (*CLIENT, *_cache_shares(CACHES, cache_types), Share(names=frozenset(secret_names)))
+    return {name: value for name, value in _pick(user, shares).items() if name != "PASS"}
+
+
+def for_buildkitd(
+    user: Mapping[str, str], *, programs: Path, runtime: Path, temporary: Path, cache_types: Iterable[str] = ()
+) -> dict[str, str]:
+    """What the daemon gets, and `rootlesskit` around it.
+
+    Its XDG_RUNTIME_DIR is ours, because runc keeps its containers there; a missing, foreign or read-only one of the
+    user's does no harm. It gets no USER: with another user's name runc and BuildKit would look in the wrong places.
+
+    Args:
+        user: the user's environment.
+        programs: the directory of runc and the other programs; first on its PATH.
+        runtime: a private directory for sockets and containers.
+        temporary: a private directory for the rest.
+        cache_types: the types of the caches that the build imports or exports.
+    """
+    shares = (*DAEMON, *_cache_shares(DAEMON_CACHES, cache_types))
+    picked = _pick(user, shares)
+    return {
+        **picked,
+        "PATH": search_path(picked.get("PATH", ""), first=programs),
+        "XDG_RUNTIME_DIR": str(runtime),
+        "TMPDIR": str(temporary),
+    }
+
+
+def for_user_program(user: Mapping[str, str], *, secret_names: Collection[str] = ()) -> dict[str, str]:
+    """What a program gets that the user chose: a credential helper of his docker config, `docker` behind an address.
+
+    It is his environment, his own DOCKER_CONFIG included, without what is ours to read.
+
+    Args:
+        user: the user's environment.
+        secret_names: further variables to keep back.
+    """
+    return {
+        name: value for name, value in user.items() if not WITHHELD.holds(name) and name not in frozenset(secret_names)
+    }
+
+
+def search_path(path: str, *, first: Path) -> str:
+    """A PATH that begins with `first`; the system's own directories follow, for a daemon finds `newuidmap` or `git`."""
+    system = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+    entries = [str(first), *(entry for entry in path.split(":") if entry.startswith("/")), *system]
+    return ":".join(dict.fromkeys(entries))
+
+
+def _cache_shares(table: Mapping[str, tuple[Share, ...]], types: Iterable[str]) -> list[Share]:
+    return [share for name in types for share in table.get(name, ())]
+
+
+def _pick(user: Mapping[str, str], shares: Iterable[Share]) -> dict[str, str]:
+    wanted = tuple(shares)
+    return {name: value for name, value in user.items() if any(share.holds(name) for share in wanted)}

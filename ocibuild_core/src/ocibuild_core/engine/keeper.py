@@ -1,0 +1,221 @@
+"""The keeper: a process that outlives the program, if only by a moment, and leaves nothing of the engine behind.
+
+The program holds the write end of a pipe that nobody else has. The keeper reads from it: an order, or the end of the
+program however it came about, SIGKILL included. The other way the keeper tells how the daemon fares. It is forked
+before the program has a thread, for a forked process has only the thread that forked it.
+
+    program → keeper    client PID START    the client to end when the program is gone
+                        stop SECONDS        end the daemon, with KILL after that time, and clean up
+    keeper → program    failed TEXT         the daemon could not be started
+                        exit STATUS         the daemon has ended, with that exit code (minus the signal)
+                        done                nothing of it is left
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ocibuild_core.engine.lease import Lease
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
+_STOPPING = 4.0
+"""Seconds that the program waits for the keeper's work beyond the daemon's own end; it goes on without the program."""
+
+
+class Isolation(Enum):
+    """What makes the kernel end all of the daemon's processes with it."""
+
+    NAMESPACES = "process and mount namespaces, made by the keeper"
+    ROOTLESSKIT = "namespaces that rootlesskit makes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonJob:
+    """How the daemon is started.
+
+    Args:
+        argv: the command, absolute.
+        env: its environment.
+        log: the file for its output.
+        isolation: see `Isolation`.
+        cgroup_parent: the name of the cgroup of its containers.
+        runc_directory: what to cover with a file system of its own, for runc would share it with others; None where
+            runc has a directory of its own.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    log: Path
+    isolation: Isolation
+    cgroup_parent: str
+    runc_directory: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeeperJob:
+    """What a keeper watches over.
+
+    Args:
+        daemon: what it starts; None for a BuildKit that runs elsewhere.
+        leases: whose locks it holds until all is cleaned up.
+        runtime: removed at the end, with its parent if that is empty then.
+        temporary: emptied at the end.
+        throw_away: removed at the end.
+        swept: parents and name prefixes of directories that dead runs may have left.
+        removal: the beginning of a command that removes the path appended to it, for what the user cannot remove.
+    """
+
+    daemon: DaemonJob | None
+    leases: tuple[Lease, ...]
+    runtime: Path
+    temporary: Path | None = None
+    throw_away: Path | None = None
+    swept: tuple[tuple[Path, str], ...] = ()
+    removal: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Reports:
+    """What the keeper has told so far.
+
+    Args:
+        failure: why the daemon could not be started.
+        exit_code: the daemon's end; negative for a signal.
+        is_done: nothing is left.
+        is_closed: the keeper tells nothing more.
+    """
+
+    failure: str | None = None
+    exit_code: int | None = None
+    is_done: bool = False
+    is_closed: bool = False
+    _partial: bytes = field(default=b"", repr=False)
+
+    def take(self, content: bytes) -> None:
+        """Take what was read; nothing means that the other end is closed."""
+        self.is_closed = self.is_closed or not content
+        *lines, self._partial = (self._partial + content).split(b"\n")
+        for line in lines:
+            word, _, rest = line.decode(errors="replace").partition(" ")
+            if word == "failed":
+                self.failure = rest
+            elif word == "exit":
+                self.exit_code = int(rest)
+            elif word == "done":
+                self.is_done = True
+
+    @property
+    def is_daemon_gone(self) -> bool:
+        """Whether there is no daemon, or none that anybody watches."""
+        return self.failure is not None or self.exit_code is not None or self.is_closed
+
+
+class Keeper:
+    """The program's hold on its keeper. Not for several threads at once.
+
+    Args:
+        pid: the keeper.
+        lifeline: the write end of its orders.
+        reports: the read end of what it tells.
+    """
+
+    def __init__(self, pid: int, lifeline: int, reports: int) -> None:
+        self.pid = pid
+        self.fd = reports
+        self.reports = Reports()
+        self._lifeline = lifeline
+        self._is_stopped = False
+
+    def update(self, timeout: float = 0.0) -> Reports:
+        """Read what it told meanwhile, waiting up to `timeout` seconds for something."""
+        if not self.reports.is_closed:
+            poller = select.poll()
+            poller.register(self.fd, select.POLLIN)
+            if poller.poll(timeout * 1000):
+                self.reports.take(os.read(self.fd, 65536))
+        return self.reports
+
+    def watch_client(self, pid: int) -> None:
+        """Have the client ended when the program is gone."""
+        self._order(f"client {pid} {start_time(pid) or 0}")
+
+    def order_stop(self, grace: float) -> None:
+        """Have the daemon ended and all cleaned up; does not wait."""
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._order(f"stop {grace}")
+
+    def stop(self, grace: float) -> bool:
+        """End the daemon and clean up; True when all was done in time. Later calls do nothing."""
+        if self._lifeline < 0:
+            return True
+        self.order_stop(grace)
+        deadline = time.monotonic() + grace + _STOPPING
+        while not self.reports.is_closed and (left := deadline - time.monotonic()) > 0:
+            self.update(left)
+        os.close(self._lifeline)
+        os.close(self.fd)
+        self._lifeline = -1
+        self.reports.is_closed = True
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0 if self.reports.is_done else os.WNOHANG)
+        return self.reports.is_done
+
+    def _order(self, text: str) -> None:
+        # A keeper that was killed is found out by its reports.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._lifeline, f"{text}\n".encode())
+
+
+def start_keeper(job: KeeperJob) -> Keeper:
+    """Fork the keeper. The caller must be the only thread; its copies of the leases' locks are closed here."""
+    orders, lifeline = os.pipe()
+    reports, telling = os.pipe()
+    # From the fork until the keeper has handlers of its own, a signal would run the program's in the keeper.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become_keeper(job, orders, telling)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    for fd in (orders, telling, *(lease.lock for lease in job.leases)):
+        os.close(fd)
+    return Keeper(pid, lifeline, reports)
+
+
+def start_time(pid: int) -> int | None:
+    """When the process started, in clock ticks; None when there is none. With the id it names one process for good."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  # on the way to every solve
+            # The command's name, in parentheses, may hold anything (proc_pid_stat(5)).
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _become_keeper(job: KeeperJob, orders: int, telling: int) -> None:
+    """Never returns: nothing of the program may run in this process again."""
+    try:
+        from ocibuild_core.engine.keeping import keep  # noqa: PLC0415  # the program itself has no need of it
+
+        keep(job, orders, telling)
+    except BaseException:  # noqa: BLE001  # nobody is above us; what it was is told to the program
+        import traceback  # noqa: PLC0415
+
+        text = " | ".join(traceback.format_exc().splitlines()[-3:])
+        with contextlib.suppress(OSError):
+            os.write(telling, f"failed the keeper broke down: {text}\n".encode(errors="replace"))
+    finally:
+        os._exit(0)

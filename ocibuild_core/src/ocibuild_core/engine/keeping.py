@@ -1,0 +1,211 @@
+"""What the keeper does. It runs in a process of its own, forked by `keeper`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from ocibuild_core.engine import linux
+from ocibuild_core.engine.cgroups import parent_name, remove_groups
+from ocibuild_core.engine.keeper import Isolation, start_time
+from ocibuild_core.engine.launching import LaunchError, RuncDirectory, start_daemon
+from ocibuild_core.engine.lease import sweep
+from ocibuild_core.engine.removing import empty_directory, remove_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ocibuild_core.engine.keeper import KeeperJob
+
+_GRACE = 1.0
+"""Seconds between TERM and KILL when the program is gone."""
+_CLIENT_GRACE = 0.3
+"""The same for the client: time to put the terminal in order."""
+_ORPHANS = 2.0
+"""Seconds for the kernel to end what rootlesskit leaves behind when it is killed."""
+
+
+def keep(job: KeeperJob, orders: int, telling: int) -> None:
+    """Start the daemon, wait for the program's word or its end, end the daemon, clean up."""
+    os.setsid()
+    _let_go_of_everything_else({orders, telling, *(lease.lock for lease in job.leases)})
+    linux.set_name("ocibuild-keeper")
+    Vigil(job, orders, telling).keep()
+
+
+class Vigil:
+    """One keeper's state."""
+
+    def __init__(self, job: KeeperJob, orders: int, telling: int) -> None:
+        self._job = job
+        self._orders = orders
+        self._telling = telling
+        self._partial = b""
+        self._client = (0, 0)
+        self._daemon = 0
+        self._grace: float | None = None
+        self._runc: RuncDirectory | None = None
+        self._wake, waking = os.pipe()
+        for end in (self._wake, waking):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+        # The program alone decides when it is over; TERM and INT reach a whole group or service at once.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def keep(self) -> None:
+        """See `keep` above."""
+        self._start()
+        poller = select.poll()
+        poller.register(self._orders, select.POLLIN)
+        poller.register(self._wake, select.POLLIN)
+        while self._grace is None:
+            for fd, _ in poller.poll():
+                if fd == self._orders:
+                    self._obey()
+                else:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(self._wake, 4096)
+                    self._note_end()
+        self._end_client()
+        self._end_daemon(self._grace)
+        self._clean()
+
+    def _start(self) -> None:
+        daemon = self._job.daemon
+        if daemon is None:
+            return
+        try:
+            if daemon.isolation is Isolation.ROOTLESSKIT:
+                linux.adopt_orphans()
+            if daemon.runc_directory:
+                self._runc = RuncDirectory(daemon.runc_directory)
+            self._daemon = start_daemon(daemon, self._runc)
+        except (LaunchError, OSError) as error:
+            self._tell(f"failed {error}")
+
+    def _obey(self) -> None:
+        content = os.read(self._orders, 4096)
+        if not content:
+            self._grace = _GRACE
+            return
+        *lines, self._partial = (self._partial + content).split(b"\n")
+        for line in lines:
+            word, *rest = line.decode().split()
+            if word == "client":
+                self._client = (int(rest[0]), int(rest[1]))
+            elif word == "stop":
+                self._client = (0, 0)
+                self._grace = float(rest[0])
+
+    def _note_end(self) -> None:
+        """Tell the program when the daemon has ended."""
+        if not self._daemon:
+            return
+        pid, status = os.waitpid(self._daemon, os.WNOHANG)
+        if pid:
+            self._daemon = 0
+            self._tell(f"exit {os.waitstatus_to_exitcode(status)}")
+
+    def _end_client(self) -> None:
+        pid, started = self._client
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if not started or start_time(pid) != started:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+            deadline = time.monotonic() + _CLIENT_GRACE
+            while start_time(pid) == started and time.monotonic() < deadline:
+                time.sleep(0.005)
+
+    def _end_daemon(self, grace: float) -> None:
+        if self._daemon and grace:
+            os.kill(self._daemon, signal.SIGTERM)
+            deadline = time.monotonic() + grace
+            poller = select.poll()
+            poller.register(self._wake, select.POLLIN)
+            while self._daemon and (left := deadline - time.monotonic()) > 0:
+                poller.poll(left * 1000)
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake, 4096)
+                self._note_end()
+        if self._daemon:
+            os.kill(self._daemon, signal.SIGKILL)
+            os.waitpid(self._daemon, 0)
+            self._daemon = 0
+        if self._job.daemon and self._job.daemon.isolation is Isolation.ROOTLESSKIT:
+            _reap_orphans()
+
+    def _clean(self) -> None:
+        job = self._job
+        if job.daemon:
+            remove_groups(job.daemon.cgroup_parent)
+        if self._runc:
+            self._runc.release()
+        if job.temporary:
+            empty_directory(job.temporary)
+        if job.throw_away:
+            self._remove(job.throw_away)
+        remove_tree(job.runtime)
+        _remove_if_empty(job.runtime.parent)
+        self._tell("done")
+        os.close(self._telling)
+        # The program need not wait for this.
+        now = time.time()
+        for parent, prefix in job.swept:
+            sweep(parent, prefix, self._remove_left_over, uid=os.geteuid(), now=now)
+        _remove_if_empty(job.runtime.parent)
+
+    def _remove_left_over(self, path: Path) -> None:
+        remove_groups(parent_name(path.name))
+        self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        if not remove_tree(path) and self._job.removal:
+            argv = [*self._job.removal, str(path)]
+            _run(argv)
+            remove_tree(path)
+
+    def _tell(self, text: str) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._telling, (text.replace("\n", " | ") + "\n").encode(errors="replace"))
+
+
+def _let_go_of_everything_else(kept: set[int]) -> None:
+    """Close what the program had open: a reader of its output must not wait for us."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nothing, fd)
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        if int(name) > 2 and int(name) not in kept:  # noqa: PLR2004  # stderr
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+
+
+def _remove_if_empty(directory: Path) -> None:
+    with contextlib.suppress(OSError):
+        directory.rmdir()
+
+
+def _reap_orphans() -> None:
+    deadline = time.monotonic() + _ORPHANS
+    while time.monotonic() < deadline:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.002)
+        except ChildProcessError:
+            return
+
+
+def _run(argv: list[str]) -> None:
+    pid = os.posix_spawn(argv[0], argv, {"PATH": os.defpath + ":/usr/sbin:/sbin"}, setsigmask=(), setsigdef=_DEFAULTS)
+    os.waitpid(pid, 0)
+
+
+_DEFAULTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)

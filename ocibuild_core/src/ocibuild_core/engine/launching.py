@@ -1,0 +1,121 @@
+"""Starting the daemon from the keeper, so that the kernel ends all of its processes with it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+from typing import TYPE_CHECKING, NoReturn
+
+from ocibuild_core.engine import linux
+from ocibuild_core.engine.cgroup1 import missing_hierarchies, mount_hierarchies
+from ocibuild_core.engine.keeper import Isolation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ocibuild_core.engine.keeper import DaemonJob
+
+
+class LaunchError(Exception):
+    """The daemon's process could not be prepared; the text says at which step."""
+
+
+class RuncDirectory:
+    """The mount point for runc's state, shared by all runs of the machine and removed by the last one that made it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.mkdir(mode=0o700)
+            self._is_ours = True
+        except FileExistsError:
+            self._is_ours = False
+        self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def cover(self) -> None:
+        """Put an empty file system of our own over it, in this mount namespace."""
+        linux.mount("tmpfs", str(self._path), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0700")
+
+    def release(self) -> None:
+        """Remove it if it was not there before, and no other run has it mounted: that mount would go with it."""
+        if self._is_ours:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._path.rmdir()
+        os.close(self._lock)
+
+
+def start_daemon(job: DaemonJob, runc: RuncDirectory | None) -> int:
+    """Start the daemon; its process id. LaunchError or OSError when it does not come to run.
+
+    With `Isolation.NAMESPACES` this process's next child is the first of a new process namespace, so this can be done
+    once.
+    """
+    if job.isolation is Isolation.NAMESPACES:
+        _prepare_namespaces()
+    result, telling = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become_daemon(job, runc, telling)
+    os.close(telling)
+    with os.fdopen(result, "rb") as file:
+        problem = file.read().decode(errors="replace")
+    if problem:
+        os.waitpid(pid, 0)
+        raise LaunchError(problem)
+    return pid
+
+
+def _prepare_namespaces() -> None:
+    missing = missing_hierarchies()
+    if missing:
+        # Mounted where only we and the daemon see it: the container's own view stays as it is.
+        linux.unshare(linux.CLONE_NEWNS)
+        linux.mount("none", "/", None, linux.MS_REC | linux.MS_SLAVE)
+        mount_hierarchies(missing)
+    linux.unshare(linux.CLONE_NEWPID)
+
+
+def _become_daemon(job: DaemonJob, runc: RuncDirectory | None, telling: int) -> NoReturn:
+    """Never returns: what goes wrong is written to `telling`, which closes by itself when the daemon runs."""
+    step = "namespaces"
+    try:
+        if job.isolation is Isolation.NAMESPACES:
+            linux.unshare(linux.CLONE_NEWNS)
+            # Slave: what is mounted here stays here, and what the machine unmounts goes here as well.
+            linux.mount("none", "/", None, linux.MS_REC | linux.MS_SLAVE)
+            linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+        if runc:
+            runc.cover()
+        step = "its output"
+        _redirect(job.log)
+        step = str(job.argv[0])
+        _die_with_keeper(telling)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir("/")
+        os.execve(job.argv[0], job.argv, dict(job.env))
+    except BaseException as error:  # noqa: BLE001  # nobody is above us; the keeper is told
+        with contextlib.suppress(OSError):
+            os.write(telling, f"{step}: {error}".encode(errors="replace"))
+    finally:
+        os._exit(127)
+
+
+def _redirect(log: Path) -> None:
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    for fd in (1, 2):
+        os.dup2(output, fd)
+
+
+def _die_with_keeper(telling: int) -> None:
+    linux.die_with_parent(signal.SIGKILL)
+    # The keeper alone reads the other end: an error there means that it died before the kernel knew.
+    poller = select.poll()
+    poller.register(telling, 0)
+    if poller.poll(0):
+        os._exit(127)

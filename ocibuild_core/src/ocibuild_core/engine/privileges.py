@@ -1,0 +1,40 @@
+"""What root needs to run BuildKit directly: checked before the start, because the daemon's own errors come late."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ocibuild_core.errors import EngineError
+
+_CAP_SYS_ADMIN = 21
+"""Its bit in a capability set (capabilities(7), linux/capability.h)."""
+
+
+def check_root(*, proc: Path = Path("/proc")) -> None:
+    """Raise EngineError when this root may not mount, as in a container that is not privileged."""
+    if _is_capable(proc):
+        return
+    raise EngineError(
+        "BuildKit cannot run as root here",
+        why="this root has no CAP_SYS_ADMIN, as in a container that is not privileged",
+        do="start the container privileged\n"
+        "or run as an ordinary user with newuidmap and entries in /etc/subuid and /etc/subgid\n"
+        "or use a BuildKit that runs already: --addr ADDRESS",
+    )
+
+
+def is_mapped_root(*, proc: Path = Path("/proc")) -> bool:
+    """Whether this root is one of a user namespace only, as in a container of an ordinary user (user_namespaces(7))."""
+    try:
+        return (proc / "self" / "uid_map").read_text().split() != ["0", "0", "4294967295"]
+    except OSError:
+        return False
+
+
+def _is_capable(proc: Path) -> bool:
+    try:
+        status = (proc / "self" / "status").read_text()
+    except OSError:
+        return True  # no /proc to ask: the daemon will say
+    effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "")
+    return not effective or bool(int(effective, 16) >> _CAP_SYS_ADMIN & 1)

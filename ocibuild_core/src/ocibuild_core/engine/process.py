@@ -1,0 +1,146 @@
+"""Running the client's programs without the cost of `subprocess`, and without forking while threads run."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from ocibuild_core.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Python ignores these, and what is ignored stays so over exec.
+_DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ)
+_FIRST_FREE = 3
+_WAKING = 0.02
+"""Seconds between looks at a child where the kernel cannot wake us at its end."""
+
+
+class Child:
+    """A running program.
+
+    Args:
+        pid: its process id.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.exit_code: int | None = None
+        try:
+            self.fd = os.pidfd_open(pid)  # readable when it has ended (pidfd_open(2), Linux 5.3)
+        except OSError:
+            self.fd = -1
+
+    @property
+    def patience(self) -> float | None:
+        """How long to wait at most before looking after it again; None when `fd` tells."""
+        return None if self.fd >= 0 else _WAKING
+
+    def has_ended(self) -> bool:
+        """Whether it has; then `exit_code` is set, negative for a signal."""
+        if self.exit_code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.exit_code = os.waitstatus_to_exitcode(status)
+                self._close()
+        return self.exit_code is not None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, unless it has ended. It is not reaped before, so the id is still its own."""
+        if not self.has_ended():
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once, and wait for that."""
+        self.send(signal.SIGKILL)
+        while not self.has_ended():
+            time.sleep(0.001)
+
+    def _close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def spawn(argv: Sequence[str], env: Mapping[str, str], *, output: int | None, extra: int | None = None) -> Child:
+    """Start a program with no standard input.
+
+    Args:
+        argv: the command; its first word is absolute.
+        env: its environment.
+        output: where stdout and stderr go; None leaves ours.
+        extra: a file that it gets as descriptor `extra_descriptor(extra)`.
+
+    Raises:
+        EngineError: it could not be started.
+    """
+    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+    ]
+    if extra is not None:
+        actions.append((os.POSIX_SPAWN_DUP2, extra, extra_descriptor(extra)))
+    if output is not None:
+        actions += [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
+    try:
+        pid = os.posix_spawn(argv[0], list(argv), env, file_actions=actions, setsigmask=(), setsigdef=_DEFAULTS)
+    except OSError as error:
+        raise EngineError(f"{argv[0]} cannot be run", why=error.strerror or str(error)) from None
+    return Child(pid)
+
+
+def extra_descriptor(extra: int) -> int:
+    """The number that `extra` has in the child. Never its own: it would be closed there."""
+    return _FIRST_FREE if extra != _FIRST_FREE else _FIRST_FREE + 1
+
+
+class Capture:
+    """A program whose output is kept. It runs from now on; `result` waits for it.
+
+    Args:
+        argv: the command; its first word is absolute.
+        env: its environment.
+
+    Raises:
+        EngineError: it could not be started.
+    """
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        reading, writing = os.pipe()
+        self._output = os.fdopen(reading, "rb", buffering=0)
+        try:
+            self._child = spawn(argv, env, output=writing)
+        except EngineError:
+            self._output.close()
+            raise
+        finally:
+            os.close(writing)
+
+    def result(self, deadline: float) -> tuple[int, bytes]:
+        """Exit code and all that it printed; at the deadline, in `time.monotonic`'s seconds, it is killed."""
+        poller = select.poll()
+        poller.register(self._output, select.POLLIN)
+        pieces: list[bytes] = []
+        while (left := deadline - time.monotonic()) > 0:
+            if poller.poll(left * 1000):
+                piece = self._output.read(65536)
+                if not piece:
+                    break
+                pieces.append(piece)
+        while not self._child.has_ended() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        self.abandon()
+        return self._child.exit_code or 0, b"".join(pieces)
+
+    def abandon(self) -> None:
+        """End it if it runs."""
+        self._child.kill()
+        self._output.close()
+
+
+def capture(argv: Sequence[str], env: Mapping[str, str], *, timeout: float) -> tuple[int, bytes]:
+    """Run a program to its end: exit code and all that it printed. After `timeout` seconds it is killed."""
+    return Capture(argv, env).result(time.monotonic() + timeout)

@@ -1,0 +1,132 @@
+"""A BuildKit that runs elsewhere: greeted at once, used, left running."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from ocibuild_core.engine.base import Engine
+from ocibuild_core.engine.client import Watch
+from ocibuild_core.engine.find import find_client
+from ocibuild_core.engine.keeper import KeeperJob, start_keeper
+from ocibuild_core.engine.process import Capture
+from ocibuild_core.engine.relay import Relay, program_of
+from ocibuild_core.engine.runtime import make_runtime_directory
+from ocibuild_core.engine.solve import Solver
+from ocibuild_core.engine.versions import check_features, parse_version, show_version
+from ocibuild_core.errors import EngineError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from ocibuild_core.engine.keeper import Keeper
+    from ocibuild_core.engine.settings import EngineSettings
+    from ocibuild_core.engine.versions import Feature
+
+_UNKNOWN_QUESTION = b"Unimplemented"
+"""What a BuildKit answers that is too old to be asked for its version (gRPC's status code)."""
+
+
+def reach(settings: EngineSettings) -> RemoteEngine:
+    """The engine at `settings.addr`; the greeting is on its way. Raises EngineError without a client, or a place."""
+    address = settings.addr or ""
+    if "://" not in address:
+        raise UsageError(
+            f"the address {address!r} names no way to reach BuildKit",
+            do="write unix:///PATH, tcp://HOST:PORT, docker-container://NAME or kube-pod://NAME",
+        )
+    buildctl = find_client(settings.env)
+    program = program_of(address)
+    runtime = make_runtime_directory(settings.env, os.geteuid(), for_programs=program is not None)
+    keeper = start_keeper(
+        KeeperJob(daemon=None, leases=(runtime,), runtime=runtime.path, swept=((runtime.path.parent, ""),))
+    )
+    try:
+        relay = Relay(program, settings.env, runtime.path) if program else None
+        client = (str(buildctl), f"--addr={address}", *settings.tls.arguments())
+        programs = runtime.path if relay else None
+        solver = Solver(client, settings, keeper, reference=runtime.path / "reference", programs=programs)
+        return RemoteEngine(settings=settings, solver=solver, keeper=keeper, relay=relay)
+    except BaseException:
+        keeper.stop(0)
+        raise
+
+
+class RemoteEngine(Engine):
+    """See `Engine`.
+
+    Args:
+        settings: what was asked for.
+        solver: runs the client.
+        keeper: who cleans up.
+        relay: what the client needs to get there, or None.
+    """
+
+    is_remote = True
+
+    def __init__(self, *, settings: EngineSettings, solver: Solver, keeper: Keeper, relay: Relay | None) -> None:
+        self._settings = settings
+        self._solver = solver
+        self._keeper = keeper
+        self._relay = relay
+        self._printed = ""
+        self._deadline = time.monotonic() + settings.start_timeout
+        self._greeting: Capture | None = Capture([*solver.client, "debug", "info"], solver.environment({}))
+
+    @property
+    def describe(self) -> str:
+        """See `Engine`."""
+        version = parse_version(self._printed)
+        return f"BuildKit {show_version(version) if version else '(unknown version)'} at {self._settings.addr}"
+
+    def wait_ready(self) -> None:
+        """See `Engine`."""
+        if self._greeting is None:
+            return
+        code, printed = self._greeting.result(self._deadline)
+        self._greeting = None
+        self._printed = printed.decode(errors="replace")
+        if code and _UNKNOWN_QUESTION not in printed:
+            said = self._printed.strip() or f"no answer within {self._settings.start_timeout:g} s"
+            raise EngineError(
+                f"the BuildKit at {self._settings.addr} cannot be reached",
+                why=said,
+                do="check the address and that it runs, or leave out --addr (and BUILDKIT_HOST) to start one here",
+            )
+
+    def require(self, features: Iterable[Feature]) -> None:
+        """See `Engine`."""
+        check_features(parse_version(self._printed), features, what=f"the BuildKit at {self._settings.addr}")
+
+    def solve(
+        self,
+        arguments: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        on_output: Callable[[bytes], None] | None,
+        on_event: Callable[[Mapping[str, Any]], None] | None = None,
+        secret_names: Collection[str] = (),
+    ) -> int:
+        """See `Engine`."""
+        self.wait_ready()
+        return self._solver.run(
+            arguments,
+            self._solver.environment(env, secret_names),
+            on_output=on_output,
+            on_event=on_event,
+            watch=Watch(fd=None, check=lambda: None),
+        )
+
+    def request_stop(self) -> None:
+        """See `Engine`."""
+        self._keeper.order_stop(0)
+
+    def stop(self) -> None:
+        """See `Engine`: it runs on; what we made to reach it goes."""
+        if self._greeting:
+            self._greeting.abandon()
+            self._greeting = None
+        if self._relay:
+            self._relay.close()
+        self._keeper.stop(0)

@@ -1,0 +1,157 @@
+"""BuildKit for an ordinary user: what has to be there, and the command that makes him root of his own namespace."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocibuild_core.engine.find import find_on_path
+from ocibuild_core.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_IDS_NEEDED = 65536
+_FIRST_ID = 100000
+"""Where useradd begins to hand out subordinate ids (login.defs(5), SUB_UID_MIN)."""
+
+# What switches user namespaces off for ordinary users: the file below /proc, the value that does it, the remedy.
+_SWITCHES = (
+    ("sys/user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=28633"),
+    ("sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
+)
+_APPARMOR = "sys/kernel/apparmor_restrict_unprivileged_userns"
+_NAMESPACES = ("--net=host", "--disable-host-loopback")
+
+
+def check_machine(uid: int, path: str, *, etc: Path = Path("/etc"), proc: Path = Path("/proc")) -> None:
+    """Raise one EngineError that names everything an ordinary user lacks to run BuildKit.
+
+    Args:
+        uid: the user.
+        path: the PATH that the daemon will have.
+        etc: the directory of subuid and subgid.
+        proc: the kernel's view of this process and its settings.
+    """
+    lacks = [*_missing_programs(path), *_missing_ids(uid, etc), *_closed_switches(proc), *_no_new_privileges(proc)]
+    if lacks:
+        remedies = dict.fromkeys(remedy for _, remedy in lacks)
+        raise EngineError(
+            "BuildKit cannot run as an ordinary user here",
+            why="\n".join(reason for reason, _ in lacks),
+            do="\n".join(["as root:", *remedies, "or use a BuildKit that runs already: --addr ADDRESS"]),
+        )
+
+
+def rootless_command(rootlesskit: Path, state: Path, daemon: Sequence[str]) -> list[str]:
+    """The daemon as root of a user, mount and process namespace of its own, with the machine's network.
+
+    The process namespace makes the kernel end every step when the daemon ends. /etc is a copy, for rootlesskit and
+    BuildKit may write there (docs/rootless.md in moby/buildkit).
+    """
+    return [str(rootlesskit), f"--state-dir={state}", *_NAMESPACES, "--copy-up=/etc", "--pidns", *daemon]
+
+
+def removal_command(rootlesskit: Path, python: str) -> list[str]:
+    """The command that removes the directory appended to it, whose files belong to the user's subordinate ids."""
+    script = "import shutil, sys; shutil.rmtree(sys.argv[1])"
+    return [str(rootlesskit), *_NAMESPACES, python, "-ISc", script]
+
+
+def remedy(log: str, *, proc: Path = Path("/proc")) -> str:
+    """What to do about a daemon that could not start as an ordinary user, going by its log; empty when unknown."""
+    lowered = log.lower()
+    is_refused = "operation not permitted" in lowered or "permission denied" in lowered
+    if is_refused and _read(proc / _APPARMOR).strip() == "1":
+        return "as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    if "/proc" in lowered and "mount" in lowered and is_refused:
+        return "give the container an unmasked /proc (docker: --security-opt systempaths=unconfined), or use --addr"
+    if is_refused:
+        return (
+            "in a container, allow user namespaces and mounts (docker: --security-opt seccomp=unconfined "
+            "--security-opt apparmor=unconfined), or use --addr"
+        )
+    return ""
+
+
+def subordinate_ranges(text: str) -> list[tuple[str, int, int]]:
+    """Owner, first id and count of each line of /etc/subuid or subgid (subuid(5)); malformed lines are passed over."""
+    fields = (line.split(":") for line in text.splitlines())
+    return [
+        (owner, int(first), int(count))
+        for owner, first, count in (each for each in fields if len(each) == 3)  # noqa: PLR2004  # the file's columns
+        if first.isdecimal() and count.isdecimal()
+    ]
+
+
+def _missing_programs(path: str) -> list[tuple[str, str]]:
+    found = {name: find_on_path(name, path) for name in ("newuidmap", "newgidmap")}
+    missing = [name for name, place in found.items() if place is None]
+    if missing:
+        return [(f"PATH has no {', no '.join(missing)}", "apt-get install uidmap")]
+    powerless = [str(place) for place in found.values() if place and not _may_map(place)]
+    if powerless:
+        together = " ".join(powerless)
+        return [(f"not setuid, and without file capabilities: {together}", f"chmod u+s {together}")]
+    return []
+
+
+def _may_map(program: Path) -> bool:
+    if program.stat().st_mode & stat.S_ISUID:
+        return True
+    try:
+        return bool(os.getxattr(program, "security.capability"))
+    except OSError:
+        return False
+
+
+def _missing_ids(uid: int, etc: Path) -> list[tuple[str, str]]:
+    # Where a directory service hands them out (nsswitch.conf, `subid:`), the files say nothing.
+    if "subid:" in _read(etc / "nsswitch.conf"):
+        return []
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    found: list[tuple[str, str]] = []
+    for kind in ("subuid", "subgid"):
+        ranges = subordinate_ranges(_read(etc / kind))
+        if sum(count for owner, _, count in ranges if owner in {name, str(uid)}) >= _IDS_NEEDED:
+            continue
+        free = max([start + count for _, start, count in ranges] + [_FIRST_ID])
+        found.append(
+            (
+                f"{etc / kind} gives {name} fewer than {_IDS_NEEDED} ids",
+                f"echo {name}:{free}:{_IDS_NEEDED} >> {etc / kind}",
+            )
+        )
+    return found
+
+
+def _closed_switches(proc: Path) -> list[tuple[str, str]]:
+    return [
+        (f"{proc / file} is {value}: ordinary users get no namespaces of their own", remedy)
+        for file, value, remedy in _SWITCHES
+        if _read(proc / file).strip() == value
+    ]
+
+
+def _no_new_privileges(proc: Path) -> list[tuple[str, str]]:
+    if "\nNoNewPrivs:\t1" not in _read(proc / "self" / "status"):
+        return []
+    return [
+        (
+            "this process may gain no privileges (no_new_privs), and newuidmap has to",
+            "start the container without no-new-privileges (Kubernetes: allowPrivilegeEscalation: true)",
+        )
+    ]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
