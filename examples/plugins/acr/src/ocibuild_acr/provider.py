@@ -57,8 +57,10 @@ class AcrProvider(AuthProvider):
         """See `AuthProvider.registries`."""
         return _own_names(context.options)
 
-    def get(self, request: CredentialRequest) -> Credential:
+    def get(self, request: CredentialRequest) -> Credential | None:
         """See `AuthProvider.get`."""
+        if self.match(request.registry, request.options) is Match.NO:
+            return None
         # The network's modules are loaded by the builds that log in, not by every `--help`.
         from ocibuild_acr.exchange import exchange, expiry
 
