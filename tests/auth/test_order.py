@@ -264,3 +264,19 @@ def test_the_decision_can_be_told_without_the_secret() -> None:
 def test_the_answer_is_under_the_one_name_of_the_registry() -> None:
     resolver = resolver_of(Teller("a", credential()), login=["a"])
     assert list(resolver.require(["R.Example:443", "r.example", "https://index.docker.io/v1/"])) == [HOST, "docker.io"]
+
+
+def test_a_provider_knows_whether_it_was_named_for_the_registry_for_any_or_not_at_all() -> None:
+    """A password without a registry must not go to one that the user did not mean."""
+    teller = Teller("a")
+
+    def asked_as(login: list[str], registry: str) -> tuple[bool, bool]:
+        teller.requests.clear()
+        resolver_of(teller, login=login).explain(registry)
+        (request,) = teller.requests
+        return request.explicit, request.pinned
+
+    assert asked_as([f"a={HOST}"], HOST) == (True, True)
+    assert asked_as([f"a={HOST}"], "other.example") == (False, False)
+    assert asked_as(["a"], HOST) == (True, False)
+    assert asked_as([], HOST) == (False, False)

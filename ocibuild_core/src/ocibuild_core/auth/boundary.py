@@ -11,6 +11,7 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from ocibuild_core.auth.answers import Step
 from ocibuild_core.auth.calls import Call, CallTimeout
 from ocibuild_core.errors import CredentialError, CredentialsUnavailable, OcibuildError, PluginError, UsageError
 from ocibuild_core.options import OptionValues
@@ -116,9 +117,14 @@ class GuardedProvider:
             raise self._registries
         return self._registries
 
-    def get(self, registry: str) -> Credential | None:
-        """Its credential for the registry; checked, not expired."""
-        credential = self._call("get", registry, lambda: self.provider.get(self._request(registry)))
+    def get(self, registry: str, step: Step = Step.EXPLICIT) -> Credential | None:
+        """Its credential for the registry; checked, not expired.
+
+        Args:
+            registry: the registry.
+            step: the rule by which it is asked. One that was named for another registry is not named for this one.
+        """
+        credential = self._call("get", registry, lambda: self.provider.get(self._request(registry, step)))
         if credential is None:
             return None
         if not isinstance(credential, Credential):
@@ -190,7 +196,7 @@ class GuardedProvider:
             explicit=self.explicit,
         )
 
-    def _request(self, registry: str) -> CredentialRequest:
+    def _request(self, registry: str, step: Step = Step.EXPLICIT) -> CredentialRequest:
         return CredentialRequest(
             registry=registry,
             options=self._options,
@@ -198,7 +204,8 @@ class GuardedProvider:
             clock=self._clock,
             deadline=self._clock.monotonic() + self._timeout,
             log=self._log,
-            explicit=self.explicit,
+            explicit=self.explicit and step is not Step.AUTOMATIC,
+            pinned=step is Step.PINNED,
         )
 
     def _call(self, method: str, registry: str, function: Callable[[], _T]) -> _T:

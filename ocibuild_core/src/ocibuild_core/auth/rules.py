@@ -86,7 +86,7 @@ def _pinned(rules: Rules, registry: str) -> list[Candidate]:
             step=Step.PINNED,
             who=str(provider),
             reason=f"{pin.origin} names it for {pin.glob}",
-            ask=lambda: provider.get(registry),
+            ask=lambda: provider.get(registry, Step.PINNED),
             binding=True,
             owes=lambda: True,
             provider=provider.name,
@@ -152,7 +152,7 @@ def _if_automatic(provider: GuardedProvider, registry: str, match: Match) -> Can
         step=Step.AUTOMATIC,
         who=str(provider),
         reason=f"it is installed and {_MATCHES[match]}",
-        ask=lambda: provider.get(registry),
+        ask=lambda: provider.get(registry, Step.AUTOMATIC),
         provider=provider.name,
     )
 

@@ -15,8 +15,9 @@ _SHORTEST_LINE = 8
 _SHORTEST_IN_BASE64 = 6
 _BASE64_LINE = 76
 
-# What Go leaves as it is in a path segment and in user:password of a URL (net/url, `shouldEscape`).
-_SAFE_IN_GO_URLS = ("", "$&+=:@", "$&+,;=")
+# What is left as it is: nothing; by Python's `quote`; by Go in a path, a path's segment and user:password (net/url,
+# `shouldEscape`).
+_SAFE_IN_URLS = ("", "/", "$&+,/:;=@", "$&+=:@", "$&+,;=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def _json_forms(text: str) -> set[str]:
 
 def _url_forms(text: str) -> set[str]:
     raw = to_bytes(text)
-    quoted = {quote(raw, safe=safe) for safe in _SAFE_IN_GO_URLS} | {quote_plus(raw)}
+    quoted = {quote(raw, safe=safe) for safe in _SAFE_IN_URLS} | {quote_plus(raw)}
     return quoted | {_lower_escapes(form) for form in quoted}
 
 
