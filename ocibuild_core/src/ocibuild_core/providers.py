@@ -87,8 +87,8 @@ class ProviderContext:
         clock: where time comes from.
         deadline: in the clock's monotonic seconds; past it the host no longer waits.
         log: for talk; `debug` is shown with -vv, `info` with -v, `warning` always. No secret in it.
-        explicit: the user named this provider (`--login`, `LOGIN`, a pin); False when it was asked because it is
-            installed.
+        explicit: the user named this provider (`--login`, `LOGIN`, a pin that covers the registry); False when it was
+            asked because it is installed.
     """
 
     options: OptionValues
@@ -109,9 +109,12 @@ class CredentialRequest(ProviderContext):
 
     Args:
         registry: `host` or `host:port` in lower case; Docker Hub is `docker.io`, whatever its spelling was.
+        pinned: the user named this provider for this very registry (`--login NAME=REGISTRY`): what he gave without
+            saying for which one is meant for it.
     """
 
     registry: str
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
