@@ -97,6 +97,14 @@ def test_each_line_of_a_secret_of_many_lines_is_masked() -> None:
     assert redactor(key).text(log) == f"#7 0.0 {MASK}\n#7 0.1 {MASK}\n#7 0.2 short\n#7 0.3 {MASK}\n"
 
 
+def test_base64_in_lines_is_masked_line_by_line() -> None:
+    secret = "".join(f"number {n}, " for n in range(40))
+    wrapped = base64.encodebytes(secret.encode())
+    masked = redactor(secret).bytes(wrapped)
+    assert len(masked.splitlines()) == len(wrapped.splitlines()) > 5
+    assert set(base64.b64decode(masked)) == {ord("*")}
+
+
 def test_a_line_end_that_belongs_to_the_secret_may_be_missing() -> None:
     assert redactor("hunter2\n").text("it is hunter2!") == f"it is {MASK}!"
 

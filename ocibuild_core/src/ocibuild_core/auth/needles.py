@@ -29,6 +29,9 @@ class Needles:
     def __init__(self, needles: Iterable[Needle] = ()) -> None:
         self.all = frozenset(needles)
         self.longest = max((len(needle.text) for needle in self.all), default=0)
+        self._texts = b"\0".join(needle.text for needle in self.all)
+        self._bytes = frozenset(self._texts)
+        self._beginnings = frozenset(needle.text[:size] for needle in self.all for size in range(1, _END))
         self._by_anchor: dict[bytes, list[Needle]] = {}
         for needle in sorted(self.all, key=lambda needle: (len(needle.text), needle.text)):
             known = next((anchor for anchor in self._by_anchor if anchor in needle.text), None)
@@ -54,14 +57,13 @@ class Needles:
 
     def first_open(self, data: bytes) -> int:
         """Where the earliest beginning of a needle stands that the end of the data cuts off; the end when none does."""
-        end = data[-_END:]
+        if not data or data[-1] not in self._bytes:
+            return len(data)
         # A needle that is cut off holds the last bytes of the data, or begins among them.
-        near = (
-            needle
-            for needle in self.all
-            if end in needle.text or any(needle.text.startswith(data[-size:]) for size in range(1, _END))
-        )
-        return min((_open_at(data, needle) for needle in near), default=len(data))
+        end = data[-_END:]
+        if end not in self._texts and not any(data[-size:] in self._beginnings for size in range(1, _END)):
+            return len(data)
+        return min(_open_at(data, needle) for needle in self.all)
 
 
 def _spans_of(needle: Needle, data: bytes) -> Iterator[Span]:
@@ -84,11 +86,19 @@ def _spans_of(needle: Needle, data: bytes) -> Iterator[Span]:
 def _open_at(data: bytes, needle: Needle) -> int:
     # A whole needle is open, too, as long as the byte after it that belongs to it is to come.
     text, size = needle.text, len(data)
-    for at in range(max(0, size - len(text) - needle.trail + 1), size):
-        rest = data[at : at + len(text)]
-        if text.startswith(rest) and at + len(text) + needle.trail > size:
+    for at in _beginnings(text, data, max(0, size - len(text) - needle.trail + 1)):
+        if text.startswith(data[at : at + len(text)]):
             return max(0, at - needle.lead)
     return size
+
+
+def _beginnings(text: bytes, data: bytes, start: int) -> Iterator[int]:
+    """Where it may begin, from `start` on."""
+    at = data.find(text[:_END], start)
+    while at >= 0:
+        yield at
+        at = data.find(text[:_END], at + 1)
+    yield from range(max(start, len(data) - _END + 1), len(data))
 
 
 def _anchor(text: bytes) -> bytes:

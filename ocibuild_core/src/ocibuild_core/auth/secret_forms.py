@@ -48,9 +48,10 @@ def forms(secret: str, username: str = "") -> frozenset[Needle]:
     found: set[Needle] = set()
     if len(secret) >= SHORTEST:
         found |= {Needle(text) for text in _texts(secret)}
-        found |= _inside_base64(to_bytes(secret))
+        found |= _inside_base64(to_bytes(secret)) | _base64_lines(to_bytes(secret))
     if username:
-        found |= _whole_base64(to_bytes(f"{username}:{secret}"))
+        pair = to_bytes(f"{username}:{secret}")
+        found |= _whole_base64(pair) | _base64_lines(pair)
     return frozenset(found)
 
 
@@ -95,9 +96,14 @@ def _inside_base64(secret: bytes) -> set[Needle]:
 
 def _whole_base64(content: bytes) -> set[Needle]:
     whole = base64.b64encode(content).rstrip(b"=")
-    # base64(1) and MIME cut it into lines.
-    lines = [whole[at : at + _BASE64_LINE] for at in range(0, len(whole), _BASE64_LINE)]
-    return {needle for line in {whole, *lines} if len(line) >= _SHORTEST_IN_BASE64 for needle in _both_alphabets(line)}
+    return _both_alphabets(whole) if len(whole) >= _SHORTEST_IN_BASE64 else set()
+
+
+def _base64_lines(content: bytes) -> set[Needle]:
+    """The lines into which base64(1) cuts it."""
+    whole = base64.b64encode(content).rstrip(b"=")
+    lines = {whole[at : at + _BASE64_LINE] for at in range(0, len(whole), _BASE64_LINE)}
+    return {Needle(line, phase=0) for line in lines if len(line) >= _SHORTEST_IN_BASE64}
 
 
 def _both_alphabets(text: bytes, *, lead: int = 0, trail: int = 0, phase: int = 0) -> set[Needle]:
