@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support.made_plugins import Site
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from support.fresh_env import FreshEnvironment, Wheelhouse
     from support.made_plugins import Run
 
 
@@ -33,3 +35,26 @@ def ocibuild(site: Site) -> Run:
         return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Wheelhouse:
+    """The wheels of this repository, built anew."""
+    from support.fresh_env import Wheelhouse
+
+    wheels = Wheelhouse(tmp_path_factory.mktemp("wheels"))
+    wheels.fill()
+    return wheels
+
+
+@pytest.fixture
+def fresh_environment(tmp_path: Path, wheelhouse: Wheelhouse) -> Callable[..., FreshEnvironment]:
+    """Makes a virtual environment with these requirements in it."""
+    from support.fresh_env import FreshEnvironment
+
+    def make(*requirements: str) -> FreshEnvironment:
+        environment = FreshEnvironment(tmp_path / "environment", wheelhouse)
+        environment.install(*requirements)
+        return environment
+
+    return make

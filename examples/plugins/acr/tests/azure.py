@@ -39,7 +39,7 @@ class FakeAzure:
     """
 
     def __init__(self, authority: Authority, client_secret: str, registry: RegistryServer | None = None) -> None:
-        self._client_secret = client_secret
+        self.client_secret = client_secret
         self._key = secrets.token_bytes(32)
         self._registry = registry
         self.exchanges = 0
@@ -80,7 +80,7 @@ class FakeAzure:
         wanted = {
             "grant_type": "client_credentials",
             "client_id": CLIENT,
-            "client_secret": self._client_secret,
+            "client_secret": self.client_secret,
             "scope": f"{AUDIENCE}/.default",
         }
         if form != wanted:
