@@ -4,6 +4,11 @@ Nothing heavy is imported here nor in the modules that it names: pytest loads th
 has the testkit installed.
 """
 
+import pytest
+
+# So that a failed assertion in an inherited test shows its values.
+pytest.register_assert_rewrite("ocibuild_testkit.contracts")
+
 pytest_plugins = (
     "ocibuild_testkit.leak_hooks",
     "ocibuild_testkit.registry_fixtures",

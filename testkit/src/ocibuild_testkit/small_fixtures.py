@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from ocibuild_testkit.clock import FakeClock
+
+if TYPE_CHECKING:
+    from ocibuild_testkit.broker import ProviderBroker
 
 
 @pytest.fixture
 def fake_clock() -> FakeClock:
     """A clock that moves when the test says so."""
     return FakeClock()
+
+
+@pytest.fixture
+def broker() -> type[ProviderBroker]:
+    """The host's side of one provider: `broker(provider, env=…, options=…).get("r.example")`."""
+    from ocibuild_testkit.broker import ProviderBroker
+
+    return ProviderBroker

@@ -68,7 +68,7 @@ class HttpServer:
         self.scheme = "https" if authority else "http"
         context = _server_context(authority, names or (host,)) if authority else None
         self._server = _Server((bind or host, port), handler, context)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def port(self) -> int:
