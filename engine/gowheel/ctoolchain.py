@@ -79,8 +79,8 @@ def find_toolchain(
 
 def _missing_message(target: Target, missing: list[str], libraries: Iterable[str], *, is_native: bool) -> str:
     return (
-        f"can't compile for {target.goarch} with cgo: {', '.join(missing)} not found\n"
-        "  why    it is linked statically with C libraries, by a C compiler\n"
+        f"no C toolchain for {target.goarch}: {', '.join(missing)} not found\n"
+        "  why    this program has parts in C, and is linked statically with C libraries\n"
         f"  do     {install_line(target, libraries, is_native=is_native)}"
     )
 
@@ -128,6 +128,8 @@ def find_package(library: Library, environ: Mapping[str, str]) -> Package:
             "  why    the text has to go into the wheel\n"
             "  do     build on Debian or Ubuntu, with the library from a package"
         )
+    if library.name not in LICENCES:
+        raise WheelError(f"{library.path}: read its licence, then add it to LICENCES in gowheel/ctoolchain.py")
     version = _say(["dpkg-query", "--show", "--showformat=${Version}", owner], environ)
     referred = sorted(set(COMMON_LICENCE.findall(copyright_file.read_text(encoding="utf-8"))))
     texts = (copyright_file, *(path for path in map(Path, referred) if path.is_file()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gowheel.cache import Cache, cache_key, cache_root
 from gowheel.ctoolchain import find_toolchain
+from gowheel.errors import WheelError
 from gowheel.golang import TOOLCHAIN_VARIABLE, Go, toolchain
 from gowheel.parts import DESCRIPTION, Part
 from gowheel.recipe import read_module
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from gowheel.ctoolchain import CToolchain
     from gowheel.recipe import Tool
     from gowheel.target import Target
 
@@ -44,17 +46,20 @@ def gather(
 ) -> Shipment:
     """Compile what the cache doesn't have, and put all together."""
     target = choose_target(environ, machine)
+    # All of them first: what is missing shows before minutes of compiling, not after.
+    parts = [
+        plan_part(root / "go" / tool.name, tool, target=target, environ=environ, machine=machine) for tool in tools
+    ]
     cache = Cache(root=cache_root(environ))
     entries: dict[str, Path] = {}
-    for tool in tools:
-        part = plan_part(root / "go" / tool.name, tool, target=target, environ=environ, machine=machine)
+    for part in parts:
 
         def make(directory: Path, part: Part = part) -> None:
             what = f"{part.tool.name} {part.module.version} for {target.goarch}"
             say(f"compiling {what}; minutes when nothing is cached")
             part.make(directory, go=Go.find(environ), environ=environ)
 
-        entries[tool.name] = cache.get(part.name, part.key(), make)
+        entries[part.tool.name] = cache.get(part.name, part.key(), make)
     return Shipment(
         target=target,
         key=cache_key([entry.name for entry in entries.values()]),
@@ -70,12 +75,16 @@ def plan_part(directory: Path, tool: Tool, *, target: Target, environ: Mapping[s
         module=read_module(directory),
         target=target,
         go_version=Go.find(environ).version(directory) if environ.get(TOOLCHAIN_VARIABLE) else toolchain(environ),
-        c_toolchain=find_toolchain(
-            target, native_machine=find_target(machine).machine, libraries=tool.libraries, environ=environ
-        )
-        if tool.cgo
-        else None,
+        c_toolchain=_c_toolchain(tool, target, environ, machine) if tool.cgo else None,
     )
+
+
+def _c_toolchain(tool: Tool, target: Target, environ: Mapping[str, str], machine: str) -> CToolchain:
+    native = find_target(machine).machine
+    try:
+        return find_toolchain(target, native_machine=native, libraries=tool.libraries, environ=environ)
+    except WheelError as error:
+        raise WheelError(f"{tool.name}: {error}") from error
 
 
 def _places(entry: Path) -> list[tuple[str, Path]]:

@@ -27,7 +27,7 @@ def test_all_that_is_missing_makes_one_error_with_the_line_that_installs_it(tmp_
 
 def test_a_library_that_is_missing_is_named_even_where_the_compiler_is_there() -> None:
     machine = platform.machine()
-    with pytest.raises(WheelError, match=r"cgo: libnowhere\.a not found"):
+    with pytest.raises(WheelError, match=r"libnowhere\.a not found"):
         find_toolchain(find_target(machine), native_machine=machine, libraries=("nowhere",), environ=os.environ)
 
 
@@ -68,3 +68,11 @@ def test_a_library_from_nowhere_has_no_licence_and_stops_the_build(tmp_path: Pat
     path.touch()
     with pytest.raises(WheelError, match=r"libseccomp\.a: no Debian package says what its licence is"):
         find_package(Library(name="seccomp", path=path), os.environ)
+
+
+def test_a_library_whose_licence_nobody_has_read_stops_the_build() -> None:
+    machine = platform.machine()
+    found = find_toolchain(find_target(machine), native_machine=machine, libraries=(), environ=os.environ).libraries
+    unknown = Library(name="unread", path=found[-1].path)
+    with pytest.raises(WheelError, match=r"libc\.a: read its licence, then add it to LICENCES"):
+        find_package(unknown, os.environ)
