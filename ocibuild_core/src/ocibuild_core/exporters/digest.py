@@ -23,7 +23,9 @@ class DigestExporter(Exporter):
 
     name = "digest"
     summary = "Digest of the image, as text without a newline"
-    options = (Option(name="dest", type=OptionType.PATH, help="File to write; digest in the output directory by default"),)
+    options = (
+        Option(name="dest", type=OptionType.PATH, help="File to write; digest in the output directory by default"),
+    )
 
     def plan(self, request: ExportRequest) -> ExportPlan:
         """See `Exporter.plan`."""
@@ -36,7 +38,8 @@ class DigestExporter(Exporter):
         return [Artifact(source=written, destination=self._destination(request), description="config digest")]
 
     def _destination(self, request: ExportRequest) -> Path:
-        return request.directory / (request.options.path("dest") or "digest")
+        chosen = request.options.path("dest")
+        return chosen.absolute() if chosen else request.directory / "digest"
 
 
 def config_digest(archive: Path) -> str:

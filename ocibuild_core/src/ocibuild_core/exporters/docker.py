@@ -40,4 +40,5 @@ class DockerExporter(Exporter):
         ]
 
     def _destination(self, request: ExportRequest) -> Path:
-        return request.directory / (request.options.path("dest") or "image.tar")
+        chosen = request.options.path("dest")
+        return chosen.absolute() if chosen else request.directory / "image.tar"
