@@ -43,7 +43,7 @@ def help_line(option: Option, spellings: Spellings) -> str:
     """The help on one line, with the environment variables and the default."""
     default = default_text(option)
     notes = [f"env {', '.join(spellings.env)}", *([f"default {default}"] if default else [])]
-    subject = f"File of: {option.help}, - for stdin" if option.type is OptionType.SECRET else option.help
+    subject = f"{option.help}: a file, - is stdin" if option.type is OptionType.SECRET else option.help
     return f"{subject}.  [{'; '.join(notes)}]"
 
 
@@ -55,7 +55,7 @@ def spelling_rows(option: Option, spellings: Spellings) -> tuple[tuple[str, str]
     return (
         ("command line", ", ".join([*on_command_line, *off])),
         ("environment", ", ".join(spellings.variables())),
-        ("request", ", ".join(spellings.json)),
+        ("request", ", ".join(name.lower() for name in spellings.variables())),
         ("YAML", _yaml(option, spellings)),
     )
 

@@ -95,17 +95,21 @@ def collect_options(owner: Owner, sources: OptionSources) -> OptionValues:
     origins: dict[str, str] = {}
     errors: list[OcibuildError] = list(_unknown_keys(owner, sources))
     for option in owner.options:
-        given = next(_given(option, spell(owner, option), sources), None)
-        values[option.name] = option.default
-        if given is None:
-            continue
         try:
-            values[option.name] = given.read()
+            values[option.name], origin = collect_option(owner, option, sources)
         except UsageError as error:
             errors.append(error)
-        origins[option.name] = given.origin
+            continue
+        if origin:
+            origins[option.name] = origin
     raise_all(errors)
     return OptionValues(values, origins)
+
+
+def collect_option(owner: Owner, option: Option, sources: OptionSources) -> tuple[OptionValue | None, str]:
+    """The value of one option and the spelling that set it, empty for the default. Raises `UsageError`."""
+    given = next(_given(option, spell(owner, option), sources), None)
+    return (given.read(), given.origin) if given else (option.default, "")
 
 
 def exporter_attributes(owner: Owner, attributes: Sequence[tuple[str, str]]) -> Mapping[str, Sequence[str]]:

@@ -63,7 +63,7 @@ def read_ambient(
     files = [read_file(path, trusted=True) for path in paths]
     return Ambient(
         login=_login([CommandLine(flags, env), Environment(env), *(Document(f.values, f.name) for f in files)], files),
-        selection=_selection(env, files, flags.get("blocked_plugins") or ()),
+        selection=select_plugins(env=env, no_plugin=flags.get("blocked_plugins") or (), files=files),
         options=OptionSources(env=env, yaml=[OptionDocument(name=file.name, values=file.values) for file in files]),
         keeper=env.get(KEEPER_ENV) or next((_keeper(file) for file in files if KEEPER_KEY in file.values), ""),
     )
@@ -90,30 +90,6 @@ def _pins(file: SettingsFile) -> Mapping[str, str]:
     if not isinstance(pins, dict) or not all(isinstance(value, str) for value in pins.values()):
         raise UsageError(f"{file.name}: registries: a mapping of host pattern to provider is expected")
     return {str(glob): provider for glob, provider in pins.items()}
-
-
-def _selection(env: Mapping[str, str], files: Sequence[SettingsFile], blocked: Sequence[str]) -> Selection:
-    file = next((file for file in files if file.values.get("plugins") is not None), None)
-    section = file.values["plugins"] if file else {}
-    name = file.name if file else ""
-    if not isinstance(section, dict):
-        raise UsageError(f"{name}: plugins: a mapping with 'allow' and 'block' is expected")
-    return select_plugins(
-        env=env,
-        no_plugin=blocked,
-        file=name,
-        file_allow=_ids(name, section, "allow"),
-        file_block=_ids(name, section, "block") or (),
-    )
-
-
-def _ids(name: str, section: Mapping[str, Any], key: str) -> list[str] | None:
-    value = section.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise UsageError(f"{name}: plugins.{key}: a list of plugin ids is expected")
-    return value
 
 
 def _keeper(file: SettingsFile) -> str:

@@ -11,19 +11,15 @@ import click
 from ocibuild_core import __version__
 from ocibuild_core.cli.flags import GroupedCommand, build_flags
 from ocibuild_core.cli.plugin_flags import given_flags, plugin_flags
-from ocibuild_core.conflicts import Reserved
-from ocibuild_core.errors import UsageError
 from ocibuild_core.loader import load_plugins
 from ocibuild_core.selection import select_plugins
 from ocibuild_core.settings.documents import find_files
-from ocibuild_core.settings.table import FIELDS
+from ocibuild_core.settings.reserved import reserved_spellings
 from ocibuild_core.terminal import NORMAL, QUIET, Talk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from ocibuild_core.catalog import Catalog
-    from ocibuild_core.settings.documents import SettingsFile
 
 _HELP = """\
 Build a Dockerfile into an OCI image.
@@ -44,7 +40,9 @@ def build_command(argv: Sequence[str]) -> click.Command:
     env = dict(os.environ)
     config = _flag_value(argv, "--config")
     files = find_files(config=Path(config) if config else None, env=env, directory=Path.cwd())
-    catalog = _load_catalog(argv, env, files)
+    selection = select_plugins(env=env, no_plugin=tuple(_flag_values(argv, "--no-plugin")), files=files)
+    catalog = load_plugins(selection, reserved=reserved_spellings())
+    catalog.check_allowed()
 
     def run(**values: Any) -> None:  # noqa: ANN401  # click hands over whatever the flags gave
         from ocibuild_core.cli.run import run_build  # noqa: PLC0415  # `--help` has no need of it
@@ -64,55 +62,6 @@ def build_command(argv: Sequence[str]) -> click.Command:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
     return click.version_option(__version__, message="ocibuild %(version)s")(command)
-
-
-def reserved_spellings() -> Reserved:
-    """Flags and environment variables that belong to core."""
-    own = ("--explain", "--verbose", "--quiet", "--config", "--version", "--help")
-    return Reserved(
-        flags=frozenset((*own, *(flag for field in FIELDS for flag in field.flags))),
-        variables=frozenset(name for field in FIELDS for name in field.env),
-        prefixes=tuple(field.prefix for field in FIELDS if field.prefix),
-    )
-
-
-def _load_catalog(argv: Sequence[str], env: Mapping[str, str], files: Sequence[SettingsFile]) -> Catalog:
-    file, section = _plugins_section(files)
-    selection = select_plugins(
-        env=env,
-        no_plugin=tuple(_flag_values(argv, "--no-plugin")),
-        file=file,
-        file_allow=_names(file, section, "allow"),
-        file_block=_names(file, section, "block") or (),
-    )
-    catalog = load_plugins(selection, reserved=reserved_spellings())
-    catalog.check_allowed()
-    return catalog
-
-
-def _plugins_section(files: Sequence[SettingsFile]) -> tuple[str, Mapping[str, object]]:
-    for file in files:
-        section = file.values.get("plugins")
-        if section is None:
-            continue
-        if not file.trusted:
-            raise UsageError(
-                f"{file.name}: plugins: not allowed in a file that lies beside the sources",
-                do="name the file with --config, or move the key to ~/.config/ocibuild.yml",
-            )
-        if not isinstance(section, dict):
-            raise UsageError(f"{file.name}: plugins: a mapping with 'allow' and 'block' is expected")
-        return file.name, section
-    return "", {}
-
-
-def _names(file: str, section: Mapping[str, object], key: str) -> tuple[str, ...] | None:
-    value = section.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise UsageError(f"{file}: plugins.{key}: a list of plugin ids is expected")
-    return tuple(value)
 
 
 def _flag_value(argv: Sequence[str], flag: str) -> str | None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from ocibuild_core.catalog import PluginStatus
 from ocibuild_core.errors import UsageError
 from ocibuild_core.option_docs import default_text, spelling_rows
-from ocibuild_core.option_sources import OptionSources, collect_options
+from ocibuild_core.option_sources import collect_option
 from ocibuild_core.spellings import Owner, spell, spelt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ocibuild_core.catalog import Catalog, PluginState
+    from ocibuild_core.option_sources import OptionSources
     from ocibuild_core.options import Option
 
 _HEADINGS = ("ID", "DISTRIBUTION", "VERSION", "API", "STATE", "OFFERS")
@@ -28,7 +29,7 @@ def listing(catalog: Catalog) -> str:
     return "\n".join([*table, *("\n" + problem for problem in problems)])
 
 
-def shown(state: PluginState, catalog: Catalog, env: Mapping[str, str], *, with_traceback: bool) -> str:
+def shown(state: PluginState, catalog: Catalog, sources: OptionSources, *, with_traceback: bool) -> str:
     """All about one plugin."""
     lines = [str(state.source), *_facts(state)]
     if state.problem:
@@ -38,7 +39,7 @@ def shown(state: PluginState, catalog: Catalog, env: Mapping[str, str], *, with_
     for owner, summary, aliases in _owners(state, catalog):
         named = f"{owner} (also {', '.join(aliases)})" if aliases else str(owner)
         lines += ["", f"{named}: {summary}"]
-        lines += [line for option in owner.options for line in _option(owner, option, env)]
+        lines += [line for option in owner.options for line in _option(owner, option, sources)]
     return "\n".join(lines)
 
 
@@ -80,23 +81,23 @@ def _owners(state: PluginState, catalog: Catalog) -> Iterator[tuple[Owner, str, 
         yield Owner.of_exporter(exporter), exporter.summary, ()
 
 
-def _option(owner: Owner, option: Option, env: Mapping[str, str]) -> Iterator[str]:
+def _option(owner: Owner, option: Option, sources: OptionSources) -> Iterator[str]:
     yield f"  {option.name}: {option.help}"
     for where, spelling in spelling_rows(option, spell(owner, option)):
         yield f"    {where:<13} {spelling}"
     yield f"    {'default':<13} {default_text(option) or '-'}"
-    yield f"    {'now':<13} {_now(owner, option, env)}"
+    yield f"    {'now':<13} {_now(owner, option, sources)}"
 
 
-def _now(owner: Owner, option: Option, env: Mapping[str, str]) -> str:
-    """The value that the environment gives, or what is wrong with it."""
-    alone = Owner(kind=owner.kind, name=owner.name, options=(option,))
+def _now(owner: Owner, option: Option, sources: OptionSources) -> str:
+    """The value that environment and files give, or what is wrong with it."""
     try:
-        values = collect_options(alone, OptionSources(env=env))
+        value, origin = collect_option(owner, option, sources)
     except UsageError as error:
         return f"invalid: {error.summary}"
-    origin = values.origin(option.name)
-    return f"{values[option.name]} (from {origin})" if origin else "the default"
+    if origin:
+        return f"{','.join(value) if isinstance(value, tuple) else value} (from {origin})"
+    return "the default" if default_text(option) else "not set"
 
 
 def _plugin_as_json(state: PluginState, catalog: Catalog) -> dict[str, Any]:

@@ -12,12 +12,16 @@ import click
 from ocibuild_core.cli.plugin_report import as_json, listing, shown
 from ocibuild_core.errors import PluginError
 from ocibuild_core.loader import load_plugins
+from ocibuild_core.option_sources import Document, OptionSources
 from ocibuild_core.selection import select_plugins
+from ocibuild_core.settings.documents import read_file, user_file
+from ocibuild_core.settings.reserved import reserved_spellings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocibuild_core.catalog import Catalog
+    from ocibuild_core.settings.documents import SettingsFile
 
 
 @click.group("plugins", invoke_without_command=True)
@@ -48,7 +52,9 @@ def show(blocked: Sequence[str], *, plugin_id: str, json_: bool, verbose: bool) 
         rows = [row for row in as_json(catalog) if row["id"] == wanted[0].source.id]
         click.echo(json.dumps(rows, indent=2))
         return
-    click.echo("\n\n".join(shown(state, catalog, os.environ, with_traceback=verbose) for state in wanted))
+    documents = [Document(name=file.name, values=file.values) for file in _files()]
+    sources = OptionSources(env=os.environ, yaml=documents)
+    click.echo("\n\n".join(shown(state, catalog, sources, with_traceback=verbose) for state in wanted))
 
 
 @plugins.command()
@@ -63,5 +69,12 @@ def new(*, name: str, kind: str, directory: Path | None) -> None:
     click.echo(write_plugin(name, kind, directory))
 
 
+def _files() -> Sequence[SettingsFile]:
+    """The user's own file alone: one that lies beside sources has no say in plugins."""
+    own = user_file(os.environ)
+    return [read_file(own, trusted=True)] if own and own.is_file() else []
+
+
 def _catalog(blocked: Sequence[str]) -> Catalog:
-    return load_plugins(select_plugins(env=os.environ, no_plugin=blocked))
+    selection = select_plugins(env=os.environ, no_plugin=blocked, files=_files())
+    return load_plugins(selection, reserved=reserved_spellings())
