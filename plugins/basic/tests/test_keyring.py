@@ -426,6 +426,7 @@ class Keyring(FileKeyring):
             pytest.param({"user": "alice"}, True, id="named, with a user"),
             pytest.param({"explicit": False}, False, id="nobody named it"),
             pytest.param({"explicit": False, "user": "alice"}, False, id="nobody named it, with a user"),
+            pytest.param({"registries": "x.example: a:b", "explicit": False}, False, id="nobody named it, with a map"),
             pytest.param({"pass_": "a:b"}, False, id="PASS is for another registry"),
             pytest.param({"user": "a", "password": "b"}, False, id="the password is for another registry"),
             pytest.param({"registries": "x.example: a:b"}, False, id="the map has others"),
@@ -437,12 +438,21 @@ class Keyring(FileKeyring):
         assert provider.get(ask.request(HOST, **given)) is None
         assert Path(ask.env["HOME"], "asked").exists() is is_asked
 
-    @pytest.mark.parametrize("explicit", [True, False])
+    @pytest.mark.parametrize(
+        "given",
+        [
+            pytest.param({"registries": f"'{HOST}': {{user: alice}}"}, id="the map names it"),
+            pytest.param({"registries": f"'{HOST}': {{user: alice}}", "explicit": False}, id="the map alone names it"),
+            pytest.param({"registry": HOST}, id="the registry"),
+            pytest.param({"pinned": True}, id="a pin"),
+            pytest.param({"pinned": True, "user": "alice", "registries": "x.example: a:b"}, id="a pin beside a map"),
+        ],
+    )
     def test_a_registry_that_was_named_but_is_not_there_is_owed(
-        self, provider: BasicProvider, ask: Asker, *, explicit: bool
+        self, provider: BasicProvider, ask: Asker, given: dict[str, object]
     ) -> None:
         with pytest.raises(CredentialsUnavailable, match=f"no user and password for {HOST}") as caught:
-            provider.get(ask.request(HOST, registries=f"'{HOST}': {{user: alice}}", explicit=explicit))
+            provider.get(ask.request(HOST, **given))
 
         assert "keyring" in caught.value.tried
         assert f"ocibuild login {HOST}" in caught.value.do

@@ -43,6 +43,30 @@ def test_a_user_that_http_cannot_carry_is_refused(provider: BasicProvider, ask: 
         provider.get(ask.request("docker.io", user=user, password="secret"))
 
 
+@pytest.mark.parametrize(
+    "given", [{"user": "alice", "password": "secret"}, {"pass_": "alice:secret"}], ids=["user and password", "PASS"]
+)
+def test_a_pin_says_for_which_registry_they_are(
+    provider: BasicProvider, ask: Asker, caplog: pytest.LogCaptureFixture, given: dict[str, str]
+) -> None:
+    """`--login basic=ghcr.io` is enough: nobody wants to name the registry twice."""
+    credential = provider.get(ask.request("ghcr.io", pinned=True, **given))
+
+    assert credential
+    assert (credential.username, credential.secret.reveal()) == ("alice", "secret")
+    env = {"LOGIN": "basic=ghcr.io"}
+    assert provider.get(ask.request("other.example", explicit=False, env=env, **given)) is None
+    assert not caplog.records
+
+
+def test_a_registry_of_their_own_stays_theirs_in_spite_of_a_pin(provider: BasicProvider, ask: Asker) -> None:
+    given = {"user": "alice", "password": "secret", "registry": "r.example"}
+
+    with pytest.raises(CredentialsUnavailable, match=r"no keyring back end for ghcr\.io") as caught:
+        provider.get(ask.request("ghcr.io", pinned=True, **given))
+    assert "BASIC_USER and BASIC_PASSWORD" in caught.value.tried
+
+
 GITLAB = {
     "CI_REGISTRY": "registry.gitlab.example:5050",
     "CI_REGISTRY_USER": "gitlab-ci-token",

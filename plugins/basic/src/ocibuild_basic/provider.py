@@ -76,14 +76,13 @@ class BasicProvider(AuthProvider, InteractiveLogin, CredentialStore):
 
     def get(self, request: CredentialRequest) -> Credential | None:
         """The first source that has a login for the registry."""
-        if not request.explicit and request.options.secret("pass"):
-            self._warn_once(request, "PASS is ignored: set LOGIN=PASS")
+        self._warn_of_unused_pass(request)
         for source in self._sources.values():
             found = source(request)
             if found:
                 return found
         named = self.registries(request)
-        if request.registry in named:
+        if request.pinned or request.registry in named:
             raise CredentialsUnavailable(
                 f"no user and password for {request.registry}",
                 tried=tuple(self._sources),
@@ -169,23 +168,24 @@ class BasicProvider(AuthProvider, InteractiveLogin, CredentialStore):
         """What the keyring has, when there is a reason to ask it.
 
         Asking costs a quarter of a second and may make somebody's screen ask for a password, so a registry must have
-        been stored by `login`, or be named by the options, or the user named this provider and gave it nothing else.
+        been stored by `login`, or be named by the options or a pin, or the user named this provider and gave it nothing
+        else.
         """
         from ocibuild_basic.keychain import NoBackend  # noqa: PLC0415  # see `_keychain`
 
         registry, keychain = request.registry, _keychain(request)
         indexed = keychain.users(registry)
-        is_known = bool(indexed) or registry in self.registries(request)
+        is_known = bool(indexed) or request.pinned or registry in self.registries(request)
         if not is_known and (not request.explicit or settings.gives_passwords(request.options)):
             return None
-        user = settings.chosen_user(request, registry)
+        user = settings.chosen_user(request)
         request.log.debug("asking the keyring for %s", registry)
         try:
             stored = keychain.find(registry, (user,) if user else indexed)
-        except NoBackend:
+        except NoBackend as error:
             if not is_known and any(login.registry_in(request) for login in settings.CI_LOGINS):
                 return None  # a CI job: its variables are what this provider was named for
-            raise
+            raise CredentialsUnavailable(error.summary, tried=tuple(self._sources), do=error.do) from None
         return self._of_keyring(request, stored)
 
     def _of_keyring(self, request: CredentialRequest, stored: Stored) -> Credential | None:
@@ -212,12 +212,17 @@ class BasicProvider(AuthProvider, InteractiveLogin, CredentialStore):
         return Credential(username="", secret=stored.secret, kind=kind, detail=detail)
 
     def _is_own(self, request: CredentialRequest) -> bool:
-        """Whether the request is for the registry of the option; says when a path was dropped from that."""
-        address = settings.registry(request.options)
-        if address.registry != request.registry or not settings.names_registry(request):
+        """As `settings.is_own`; says when a path was dropped from the registry of the option."""
+        if not settings.is_own(request):
             return False
-        self._warn_of_path(request, settings.origin(request.options, "registry"), address.path)
+        path = settings.registry(request.options).path
+        self._warn_of_path(request, settings.origin(request.options, "registry"), path)
         return True
+
+    def _warn_of_unused_pass(self, request: CredentialRequest) -> None:
+        is_named = request.explicit or not settings.logins_of_env(request).isdisjoint((self.name, *self.aliases))
+        if request.options.secret("pass") and not is_named:
+            self._warn_once(request, "PASS is ignored: set LOGIN=PASS")
 
     def _warn_of_path(self, request: CredentialRequest, origin: str, path: str) -> None:
         if path:

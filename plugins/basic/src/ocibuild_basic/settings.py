@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ocibuild_core.plugin import (
+    CredentialRequest,
     Option,
     OptionType,
     OptionValues,
@@ -80,11 +81,20 @@ def gives_passwords(options: OptionValues) -> bool:
     return any(options.secret(name) for name in ("pass", "password", "registries"))
 
 
+def logins_of_env(context: ProviderContext) -> set[str]:
+    """The names in `LOGIN`, in lower case, without the registries that they may be pinned to."""
+    return {item.partition("=")[0].strip().lower() for item in context.env.get("LOGIN", "").split(",")}
+
+
 def lacks_pass(context: ProviderContext) -> bool:
     """Whether `LOGIN=PASS` was said, but there is neither a `PASS` nor another login in the options."""
-    asked = {name.strip().lower() for name in context.env.get("LOGIN", "").split(",")}
     has_login = gives_passwords(context.options) or context.options.text("user")
-    return context.explicit and "pass" in asked and not has_login
+    return context.explicit and "pass" in logins_of_env(context) and not has_login
+
+
+def sets_registry(options: OptionValues) -> bool:
+    """Whether somebody said which registry `pass`, or `user` and `password`, are for."""
+    return options.origin("registry") is not None or options.text("registry") != _DEFAULT_REGISTRY
 
 
 def names_registry(context: ProviderContext) -> bool:
@@ -92,17 +102,26 @@ def names_registry(context: ProviderContext) -> bool:
     options = context.options
     if options.secret("password"):
         return True
-    is_set = options.origin("registry") is not None or options.text("registry") != _DEFAULT_REGISTRY
-    return context.explicit and (is_set or bool(options.secret("pass")) or lacks_pass(context))
+    return context.explicit and (sets_registry(options) or bool(options.secret("pass")) or lacks_pass(context))
 
 
-def chosen_user(context: ProviderContext, host: str) -> str:
+def is_own(request: CredentialRequest) -> bool:
+    """Whether `pass`, or `user` and `password`, are for the registry of the request.
+
+    Without a registry of their own they are for the one that this provider is pinned to, else for Docker Hub.
+    """
+    if request.pinned and not sets_registry(request.options):
+        return True
+    return names_registry(request) and request.registry == registry(request.options).registry
+
+
+def chosen_user(request: CredentialRequest) -> str:
     """The user whom the map or the option names for this registry, or the empty string."""
-    options = context.options
+    options, host = request.options, request.registry
     entry = entries(options).get(host)
     if entry:
-        return entry.user.read(context.env, where=f"{origin(options, 'registries')}, {host}").reveal()
-    if options.secret("password") or (names_registry(context) and host != registry(options).registry):
+        return entry.user.read(request.env, where=f"{origin(options, 'registries')}, {host}").reveal()
+    if not is_own(request) and (options.secret("password") or names_registry(request)):
         return ""
     return options.text("user") or ""
 

@@ -33,7 +33,8 @@ class Asker:
         return ProviderContext(**self._parts(given))
 
     def request(self, registry: str, /, **given: object) -> CredentialRequest:
-        return CredentialRequest(registry=registry, **self._parts(given))
+        pinned = bool(given.pop("pinned", False))
+        return CredentialRequest(registry=registry, pinned=pinned, **self._parts(given))
 
     def login(self, registry: str, /, *, username: str | None = None, secret: str | None = None) -> LoginRequest:
         typed = None if secret is None else Secret(secret)
