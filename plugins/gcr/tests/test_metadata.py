@@ -95,12 +95,12 @@ def test_a_metadata_server_that_hangs_costs_little_and_only_once(
     assert metadata.asked == ["/"]
 
 
-def test_a_token_that_never_comes_ends_at_the_deadline(ask: Asker, metadata: MetadataServer) -> None:
+def test_a_token_that_never_comes_ends_just_before_the_deadline(ask: Asker, metadata: MetadataServer) -> None:
     metadata.hangs_for_tokens = True
     began = time.monotonic()
     with pytest.raises(CredentialError, match="no answer in time"):
         ask(seconds=1)
-    assert time.monotonic() - began < 1.7
+    assert time.monotonic() - began < 1
 
 
 def test_without_anything_the_error_lists_what_was_tried(ask: Asker) -> None:

@@ -127,12 +127,14 @@ def test_tries_end_before_the_deadline(ask: Asker, internet: Internet, key: dict
     assert time.monotonic() - began < 0.9
 
 
-def test_a_google_that_hangs_is_given_up_at_the_deadline(ask: Asker, internet: Internet, key: dict[str, str]) -> None:
+def test_a_google_that_hangs_is_given_up_just_before_the_deadline(
+    ask: Asker, internet: Internet, key: dict[str, str]
+) -> None:
     internet.hangs = True
     began = time.monotonic()
     with pytest.raises(CredentialError, match=r"oauth2\.googleapis\.com: no answer in time") as caught:
         ask(key_json=json.dumps(key), seconds=1)
-    assert time.monotonic() - began < 1.6
+    assert time.monotonic() - began < 1  # otherwise the host would have said less
     assert "--login-timeout" in caught.value.do
 
 

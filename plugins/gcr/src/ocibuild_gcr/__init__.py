@@ -54,6 +54,8 @@ _NOT_WITH_PASSWORD = ("access-token", "oidc-token", "workload-identity-provider"
 
 # Longer than the host's own margin, so that what is kept here is never handed out only to be refused there.
 _RENEW_BEFORE = timedelta(minutes=10)
+# So much before its deadline a login gives up, to be back with the cause before the host stops waiting.
+_RETURN_SECONDS = 0.25
 _PROBE_SECONDS = 3.0
 _AUTOMATIC_PROBE_SECONDS = 1.0
 
@@ -153,7 +155,8 @@ class GoogleProvider(AuthProvider):
             self._need_metadata_server(request)
             found = identities.Found(origin="the metadata server")
         google = sdk.google_credentials(found, request)
-        transport = Transport(env=request.env, clock=request.clock, deadline=request.deadline)
+        deadline = request.clock.monotonic() + _seconds_left(request)
+        transport = Transport(env=request.env, clock=request.clock, deadline=deadline)
         with closing(transport):
             sdk.refresh(found, google, transport, request.registry)
         return _token(google, sdk.describe(found, google), request)
@@ -161,7 +164,7 @@ class GoogleProvider(AuthProvider):
     def _need_metadata_server(self, request: CredentialRequest) -> None:
         from ocibuild_gcr import identities, sdk  # noqa: PLC0415  # loads only when somebody logs in
 
-        seconds = _PROBE_SECONDS if request.explicit else _AUTOMATIC_PROBE_SECONDS
+        seconds = min(_seconds_left(request), _PROBE_SECONDS if request.explicit else _AUTOMATIC_PROBE_SECONDS)
         self._no_metadata = self._no_metadata or sdk.metadata_answer(request, seconds)
         if not self._no_metadata:
             return
@@ -192,9 +195,14 @@ class _Login:
         return expiry is None or clock.now() + _RENEW_BEFORE < expiry
 
 
+def _seconds_left(request: CredentialRequest) -> float:
+    left = request.remaining()
+    return left - min(_RETURN_SECONDS, left / 2)
+
+
 @contextmanager
 def _held(lock: Lock, request: CredentialRequest) -> Iterator[None]:
-    if not lock.acquire(timeout=request.remaining()):
+    if not lock.acquire(timeout=_seconds_left(request)):
         raise CredentialError(
             f"no Google token for {request.registry} in time",
             why="the login that another registry had started took too long",

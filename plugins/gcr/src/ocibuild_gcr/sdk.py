@@ -63,7 +63,7 @@ def refresh(found: Found, credentials: GoogleCredentials, transport: Transport, 
 
 
 def metadata_answer(context: ProviderContext, seconds: float) -> str:
-    """Ask whether Google's metadata server is here: empty if it is, else why not.
+    """Ask for so many seconds whether Google's metadata server is here: empty if it is, else why not.
 
     Source: https://cloud.google.com/compute/docs/instances/detect-compute-engine.
     """
@@ -71,8 +71,7 @@ def metadata_answer(context: ProviderContext, seconds: float) -> str:
     if env.get("NO_GCE_CHECK", "").lower() == "true":
         return "switched off by NO_GCE_CHECK"
     address = env.get("GCE_METADATA_IP") or env.get("GCE_METADATA_HOST") or METADATA_ADDRESS
-    deadline = min(context.deadline, context.clock.monotonic() + seconds)
-    transport = Transport(env=env, clock=context.clock, deadline=deadline)
+    transport = Transport(env=env, clock=context.clock, deadline=context.clock.monotonic() + seconds)
     try:
         response = transport(f"http://{address}/", headers={"Metadata-Flavor": "Google"})
     except NoAnswerError as error:
