@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor  # noqa: TID253  # tests start as slowly as they like
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,6 +147,24 @@ class TestSecretService:
         assert credential
         assert (credential.kind, credential.username) == (CredentialKind.IDENTITY_TOKEN, "")
         assert list(provider.list(ask.context())) == [StoredCredential(registry=HOST, username=IDENTITY_TOKEN_USER)]
+
+    def test_twenty_at_once_lose_nothing(
+        self, provider: BasicProvider, ask: Asker, secret_service: SecretService
+    ) -> None:
+        """As many helpers of docker may run; each starts a process of its own, so the time is the machine's."""
+        del secret_service
+        ask.seconds = 120.0
+        hosts = [f"r{number}.example" for number in range(20)]
+
+        def store_and_find(host: str) -> str:
+            credential = Credential(username="alice", secret=Secret(f"secret of {host}"))
+            provider.store(ask.request(host, keyring_timeout=120.0), credential)
+            found = provider.get(ask.request(host, explicit=False, keyring_timeout=120.0))
+            return found.secret.reveal() if found else ""
+
+        with ThreadPoolExecutor(20) as pool:
+            assert list(pool.map(store_and_find, hosts)) == [f"secret of {host}" for host in hosts]
+        assert [login.registry for login in provider.list(ask.context())] == sorted(hosts)
 
     def test_a_locked_one_says_so(self, provider: BasicProvider, ask: Asker, secret_service: SecretService) -> None:
         put(provider, ask, "alice", "secret")
