@@ -40,7 +40,9 @@ class HelperDirectory:
     def add_script(self, name: str, body: str) -> None:
         """One that runs these lines of Python; `question` is what it was asked, and `os` and `sys` are there."""
         path = self.directory / f"docker-credential-{name}"
-        path.write_text(_SCRIPT.format(python=os.path.realpath(sys.executable), here=str(self.directory), name=name, body=body))
+        path.write_text(
+            _SCRIPT.format(python=os.path.realpath(sys.executable), here=str(self.directory), name=name, body=body)
+        )
         path.chmod(0o755)
 
     def questions(self, name: str) -> list[str]:

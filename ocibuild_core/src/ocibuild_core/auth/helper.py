@@ -13,3 +13,7 @@ def main() -> None:
     from ocibuild_core.auth.standalone import main as alone  # noqa: PLC0415  # the rest of core, only when alone
 
     sys.exit(alone(sys.argv[1:], os.environ))
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,7 @@ from ocibuild_core.secret import MASK, Secret
 
 if TYPE_CHECKING:
     from ocibuild_core.auth.needles import Span
+    from ocibuild_core.options import OptionValues
     from ocibuild_core.providers import Credential
 
 _MASK = MASK.encode()
@@ -42,6 +43,12 @@ class Redactor:
     def add_credential(self, credential: Credential) -> None:
         """Mask a credential's secret."""
         self.add(credential.secret, credential.username)
+
+    def add_options(self, values: OptionValues) -> None:
+        """Mask the secrets among the values of a provider's or an exporter's options."""
+        for value in values.values():
+            if isinstance(value, Secret):
+                self.add(value)
 
     def text(self, text: str) -> str:
         """A whole text, masked."""

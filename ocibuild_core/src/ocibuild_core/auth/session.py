@@ -13,7 +13,6 @@ from ocibuild_core.auth.protocol import Responder
 from ocibuild_core.auth.redact import Redactor
 from ocibuild_core.auth.setup import make_resolver
 from ocibuild_core.clock import SystemClock
-from ocibuild_core.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,11 +32,13 @@ class AuthSession:
         redactor: masks every secret that is known.
         resolver: who answers for which registry.
         child_env: what BuildKit's client must have in its environment.
+        directory: private, gone when the session ends.
     """
 
     redactor: Redactor
     resolver: Resolver
     child_env: Mapping[str, str]
+    directory: Path
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def open_session(
     """
     resolver, redactor = make_session_resolver(login=login, catalog=catalog, options=options, env=env)
     with Broker(Responder(resolver.resolve)) as broker, compose(broker, env=env, outside=outside) as config:
-        yield AuthSession(redactor=redactor, resolver=resolver, child_env=config.child_env)
+        yield AuthSession(redactor=redactor, resolver=resolver, child_env=config.child_env, directory=config.directory)
 
 
 def make_session_resolver(
@@ -74,8 +75,8 @@ def make_session_resolver(
     Args and errors as of `open_session`.
     """
     redactor = Redactor()
-    for secret in _given_secrets(options):
-        redactor.add(secret)
+    for values in options.values():
+        redactor.add_options(values)
     resolver = make_resolver(
         login=login,
         catalog=catalog,
@@ -86,8 +87,3 @@ def make_session_resolver(
         learned=redactor.add_credential,
     )
     return resolver, redactor
-
-
-def _given_secrets(options: Mapping[str, OptionValues]) -> Iterator[Secret]:
-    for values in options.values():
-        yield from (value for value in values.values() if isinstance(value, Secret))

@@ -61,12 +61,15 @@ def _set_up(env: Mapping[str, str]) -> tuple[Resolver, Responder]:
     _talk_to_stderr(redactor)
     ambient = read_ambient(env)
     catalog, options = provider_options(load_plugins(ambient.selection), ambient.options, ambient.login)
+    for values in options.values():
+        redactor.add_options(values)
     clock = SystemClock()
     # Without the user's helpers: his config most likely names this very program, or one that would ask it.
     config = load_user_config(env, timeout=ambient.login.timeout).without_helpers()
     rules = make_rules(login=ambient.login, catalog=catalog, options=options, config=config, env=env, clock=clock)
+    keeper = catalog.provider(ambient.keeper).provider.name if ambient.keeper else ""
     resolver = Resolver(rules, clock=clock, learned=redactor.add_credential)
-    return resolver, Responder(resolver.resolve, keeper=keeper_for(ambient.keeper, rules.providers))
+    return resolver, Responder(resolver.resolve, keeper=keeper_for(keeper, rules.providers))
 
 
 def _nothing(registry: str) -> NoReturn:
