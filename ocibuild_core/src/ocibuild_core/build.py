@@ -83,11 +83,11 @@ def build(given: BuildInput) -> None:
             )
         )
         given.talk.mask = session.redactor.text
-        _make_ready(given, engine, session)
+        _make_ready(given, engine, session, plan)
         staged = stage(plan, stack.enter_context(Staging()))
-        _solve(given, engine, session, plan, staged)
+        metadata = _solve(given, engine, session, plan, staged)
         engine.request_stop()
-        artifacts = finish(plan, staged, {})
+        artifacts = finish(plan, staged, metadata)
         publish(artifacts)
     _report(given, artifacts, time.monotonic() - started)
 
@@ -104,15 +104,18 @@ def _engine_settings(given: BuildInput) -> EngineSettings:
     )
 
 
-def _make_ready(given: BuildInput, engine: Engine, session: AuthSession) -> None:
+def _make_ready(given: BuildInput, engine: Engine, session: AuthSession, plan: BuildPlan) -> None:
     """Wait for logins and engine; what fails of both is reported together."""
-    from ocibuild_core.needs import needed_registries  # noqa: PLC0415
+    from ocibuild_core.needs import needed_registries, pushed_images  # noqa: PLC0415
+    from ocibuild_core.registry.reference import parse_reference  # noqa: PLC0415
 
     errors: list[OcibuildError] = []
     try:
-        answers = session.resolver.require(needed_registries(given.settings))
+        pushes = pushed_images(plan)
+        pushed = [parse_reference(name).registry for name in pushes]
+        answers = session.resolver.require((*needed_registries(given.settings), *pushed), pushed=pushed)
         if given.settings.preflight:
-            _preflight(given, session)
+            _preflight(given, session, pushes)
     except OcibuildError as error:
         errors.append(error)
     else:
@@ -130,7 +133,7 @@ def _make_ready(given: BuildInput, engine: Engine, session: AuthSession) -> None
         given.talk.detail(engine.describe)
 
 
-def _preflight(given: BuildInput, session: AuthSession) -> None:
+def _preflight(given: BuildInput, session: AuthSession, pushes: Sequence[str]) -> None:
     """Ask every registry for the images of the build. Raises what would fail; unreachable ones are told and left."""
     from ocibuild_core.needs import images_of  # noqa: PLC0415  # only where it was asked for
     from ocibuild_core.preflight import check_images  # noqa: PLC0415
@@ -140,7 +143,7 @@ def _preflight(given: BuildInput, session: AuthSession) -> None:
     certificates = given.settings.registry_certs
     learned = session.redactor.add
     errors: list[OcibuildError] = []
-    for found in check_images(pulls, (), resolver=session.resolver, certificates=certificates, learned=learned):
+    for found in check_images(pulls, pushes, resolver=session.resolver, certificates=certificates, learned=learned):
         if isinstance(found, OcibuildError):
             errors.append(found)
             continue
@@ -151,14 +154,20 @@ def _preflight(given: BuildInput, session: AuthSession) -> None:
     raise_all(errors)
 
 
-def _solve(given: BuildInput, engine: Engine, session: AuthSession, plan: BuildPlan, staged: StagedOutputs) -> None:
+def _solve(
+    given: BuildInput, engine: Engine, session: AuthSession, plan: BuildPlan, staged: StagedOutputs
+) -> Mapping[str, object]:
+    """Build. Returns BuildKit's metadata; raises what went wrong."""
+    import json  # noqa: PLC0415  # the engine starts meanwhile
+
     from ocibuild_core.display import Display  # noqa: PLC0415
     from ocibuild_core.failures import Failure  # noqa: PLC0415
     from ocibuild_core.plan import output_argument  # noqa: PLC0415
 
     display = Display(given.progress, sys.stdout.buffer, session.redactor.stream())
     failure = Failure()
-    arguments = ["--progress", display.buildctl_progress, *plan.arguments]
+    metadata = session.directory / "metadata.json"
+    arguments = ["--progress", display.buildctl_progress, "--metadata-file", str(metadata), *plan.arguments]
     for output in plan.outputs:
         arguments += ["--output", output_argument(output, staged.files.get(output))]
     code = engine.solve(
@@ -170,6 +179,8 @@ def _solve(given: BuildInput, engine: Engine, session: AuthSession, plan: BuildP
     display.end(failed=code != 0)
     if code != 0:
         raise_all(_explain(failure, session, code))
+    found = json.loads(metadata.read_bytes()) if metadata.exists() else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _explain(failure: Failure, session: AuthSession, code: int) -> list[OcibuildError]:

@@ -12,6 +12,7 @@ from ocibuild_core.registry.reference import parse_reference
 
 if TYPE_CHECKING:
     from ocibuild_core.dockerfile import ImageUse
+    from ocibuild_core.plan import BuildPlan
     from ocibuild_core.settings.model import BuildSettings
 
 
@@ -23,6 +24,12 @@ def needed_registries(settings: BuildSettings) -> tuple[str, ...]:
 def reasons_of(settings: BuildSettings) -> list[tuple[str, str]]:
     """The registries of the images that the Dockerfile names, with the instruction that needs each."""
     return [(registry, describe(use)) for use in images_of(settings) if (registry := registry_of(use))]
+
+
+def pushed_images(plan: BuildPlan) -> tuple[str, ...]:
+    """The references that the build pushes to."""
+    pushes = (output for output in plan.outputs if output.attributes.get("push") == "true")
+    return tuple(name for output in pushes for name in output.attributes.get("name", "").split(",") if name)
 
 
 def describe(use: ImageUse) -> str:

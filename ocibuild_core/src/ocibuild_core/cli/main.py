@@ -78,9 +78,9 @@ def _interrupt(number: int, frame: object) -> None:
 
 def _leave(code: int) -> None:
     """End the process, also when a plugin or its SDK left a thread behind that would keep it."""
-    threading = sys.modules.get("threading")
-    left = threading.enumerate() if threading else ()
-    if any(not thread.daemon and thread is not threading.main_thread() for thread in left):
+    import threading  # noqa: PLC0415  # loaded by now, if there is more than one
+
+    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.exporters.digest import DigestExporter
 from ocibuild_core.exporters.docker import DockerExporter
+from ocibuild_core.exporters.registry import RegistryExporter
 from ocibuild_core.hooks import hookimpl
 
 if TYPE_CHECKING:
@@ -17,4 +18,4 @@ if TYPE_CHECKING:
 @hookimpl
 def ocibuild_exporters() -> Iterable[Exporter]:
     """The exporters that core ships."""
-    return [DockerExporter(), DigestExporter()]
+    return [DockerExporter(), DigestExporter(), RegistryExporter()]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tarfile
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import ExportError
@@ -48,6 +46,9 @@ def config_digest(archive: Path) -> str:
     The archive's `manifest.json` names the configuration's file (https://github.com/moby/docker-image-spec); BuildKit
     names that file by its digest. Raises ExportError when the archive is not of that form.
     """
+    import json  # noqa: PLC0415  # `--help` loads every exporter and needs neither
+    import tarfile  # noqa: PLC0415
+
     try:
         with tarfile.open(archive, mode="r:") as tar:
             manifest = tar.extractfile("manifest.json")
