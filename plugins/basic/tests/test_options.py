@@ -26,9 +26,21 @@ def test_user_and_password_are_for_the_registry(provider: BasicProvider, ask: As
     assert list(provider.registries(ask.context(**given))) == ["r.example:5000"]
 
 
-def test_without_a_registry_they_are_for_docker_hub(provider: BasicProvider, ask: Asker) -> None:
-    assert provider.get(ask.request("docker.io", user="alice", password="secret"))
-    assert provider.get(ask.request("r.example", user="alice", password="secret")) is None
+def test_without_a_registry_they_are_for_docker_hub_when_asked_for_by_name(provider: BasicProvider, ask: Asker) -> None:
+    given = {"user": "alice", "password": "secret"}
+
+    assert list(provider.registries(ask.context(**given))) == ["docker.io"]
+    assert provider.get(ask.request("docker.io", **given))
+    assert provider.get(ask.request("r.example", **given)) is None
+
+
+def test_without_a_registry_and_a_name_they_are_for_nobody(provider: BasicProvider, ask: Asker) -> None:
+    """With `--login basic=ghcr.io` Docker Hub is a registry like any other, and gets no password of ghcr.io."""
+    given = {"user": "alice", "password": "secret"}
+
+    assert provider.match("docker.io", ask.context(**given).options) is Match.GENERIC
+    assert provider.registries(ask.context(explicit=False, **given)) == ()
+    assert provider.get(ask.request("docker.io", explicit=False, **given)) is None
 
 
 def test_a_password_without_user_says_what_to_set(provider: BasicProvider, ask: Asker) -> None:
@@ -55,7 +67,8 @@ def test_a_pin_says_for_which_registry_they_are(
     assert credential
     assert (credential.username, credential.secret.reveal()) == ("alice", "secret")
     env = {"LOGIN": "basic=ghcr.io"}
-    assert provider.get(ask.request("other.example", explicit=False, env=env, **given)) is None
+    for other in ("other.example", "docker.io"):
+        assert provider.get(ask.request(other, explicit=False, env=env, **given)) is None
     assert not caplog.records
 
 

@@ -63,7 +63,7 @@ class BasicProvider(AuthProvider, InteractiveLogin, CredentialStore):
         """SPECIFIC for what the options name together with a login, GENERIC for any other: the keyring may know it."""
         try:
             own = set(settings.entries(options))
-            if options.secret("password"):
+            if options.secret("password") and settings.sets_registry(options):
                 own.add(settings.registry(options).registry)
         except OcibuildError:
             return Match.GENERIC  # `get` says what is wrong

@@ -98,11 +98,16 @@ def sets_registry(options: OptionValues) -> bool:
 
 
 def names_registry(context: ProviderContext) -> bool:
-    """Whether a login is owed to the option's registry: it, or something that is for it, was set."""
+    """Whether a login is owed to the option's registry: it, or something that is for it, was set.
+
+    Docker Hub is it by default only for somebody who named this provider: a password that was given for a pinned
+    registry must not be shown to Docker Hub.
+    """
     options = context.options
-    if options.secret("password"):
-        return True
-    return context.explicit and (sets_registry(options) or bool(options.secret("pass")) or lacks_pass(context))
+    if not context.explicit:
+        return sets_registry(options) and bool(options.secret("password"))
+    has_login = options.secret("pass") or options.secret("password")
+    return sets_registry(options) or bool(has_login) or lacks_pass(context)
 
 
 def is_own(request: CredentialRequest) -> bool:
