@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import PluginError, UsageError
@@ -10,7 +11,6 @@ from ocibuild_core.exporting import ExportRequest
 from ocibuild_core.settings.values import split_go_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
     import logging
     from collections.abc import Callable, Mapping, Sequence
 
@@ -131,6 +131,10 @@ def build_arguments(settings: BuildSettings) -> tuple[str, ...]:
         arguments += ["--opt", f"{key}={value}"]
     if settings.no_cache:
         arguments.append("--no-cache")
+    for pair in settings.registry_certs:
+        # The daemon reads its own configuration; this is for the client, which talks to token servers itself.
+        context = (f"host={pair.key}", f"ca={Path(pair.value).absolute()}")
+        arguments += ["--registry-auth-tlscontext", ",".join(map(_csv_field, context))]
     return tuple(arguments)
 
 

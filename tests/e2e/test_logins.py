@@ -1,0 +1,211 @@
+"""Several registries, several identities, one build; refusals of every kind by registries that refuse for real."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from ocibuild_testkit.registry import Identity, PasswordAuth, RegistryServer, TokenAuth, busybox_files
+from support.missing import need_program
+from support.programs import PROGRAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocibuild_testkit.leaks import LeakWatcher
+    from ocibuild_testkit.registry import Authority
+    from ocibuild_testkit.registry_fixtures import RegistryFactory
+    from support.programs import ProgramRunner
+
+pytestmark = pytest.mark.e2e
+
+
+class FiveRegistries:
+    """Four to pull from, each with another way to log in, and one to push to."""
+
+    def __init__(self, start: RegistryFactory, authority: Authority, secret: Callable[[], str]) -> None:
+        self.secrets = {name: secret() for name in ("alice", "bob", "carol", "deploy")}
+        self.password = start(auth=PasswordAuth({"alice": self.secrets["alice"]}), tls=authority)
+        self.bearer = start(auth=TokenAuth([Identity(username="bob", password=self.secrets["bob"])]), tls=authority)
+        self.helped = start(auth=PasswordAuth({"carol": self.secrets["carol"]}), tls=authority)
+        self.open = start()
+        self.target = start(auth=PasswordAuth({"deploy": self.secrets["deploy"]}), tls=authority)
+        self.sources = {
+            "password": self.password,
+            "bearer": self.bearer,
+            "helped": self.helped,
+            "open": self.open,
+        }
+        for name, registry in self.sources.items():
+            registry.push_image("team/part:1", files={f"{name}.txt": name, **busybox_files()})
+
+    def dockerfile(self) -> str:
+        first, *others = [registry.reference("team/part:1") for registry in self.sources.values()]
+        copies = [f"COPY --from={other} /*.txt /" for other in others]
+        return "\n".join([f"FROM {first}", *copies, "RUN cat /*.txt", ""])
+
+    def env(self) -> dict[str, str]:
+        with_tls = [self.password, self.bearer, self.helped, self.target]
+        logins = {
+            self.password.address: {"user": "alice", "password": {"env": "ALICE"}},
+            self.bearer.address: {"user": "bob", "password": {"env": "BOB"}},
+            self.target.address: {"user": "deploy", "password": {"env": "DEPLOY"}},
+        }
+        return {
+            "BASIC_REGISTRIES": json.dumps(logins),
+            "ALICE": self.secrets["alice"],
+            "BOB": self.secrets["bob"],
+            "DEPLOY": self.secrets["deploy"],
+            "REGISTRY_CA": ",".join(f"{registry.address}={registry.ca_file}" for registry in with_tls),
+        }
+
+    def helper_of_the_user(self, home: Path) -> Path:
+        """A credential helper of the user's own, that his docker config names for one registry; returns its directory.
+
+        The password is in a file that the test may have: it stands for the keychain that such a helper asks.
+        """
+        programs, keychain = home / "bin", home / "keychain"
+        programs.mkdir(parents=True)
+        answer = {"ServerURL": self.helped.address, "Username": "carol", "Secret": self.secrets["carol"]}
+        keychain.write_text(json.dumps(answer))
+        helper = programs / "docker-credential-mine"
+        helper.write_text(f"#!/bin/sh\nread -r host\necho asked for $host >> {home}/asked\ncat {keychain}\n")
+        helper.chmod(0o755)
+        (home / ".docker").mkdir()
+        config = {"credHelpers": {self.helped.address: "mine"}}
+        (home / ".docker" / "config.json").write_text(json.dumps(config))
+        return programs
+
+
+@pytest.fixture
+def five(
+    registry_factory: RegistryFactory, tls_authority: Authority, fresh_secret: Callable[[], str]
+) -> FiveRegistries:
+    return FiveRegistries(registry_factory, tls_authority, fresh_secret)
+
+
+def users_of(registry: RegistryServer) -> set[str]:
+    """Who was let in by it, as its own log tells."""
+    return {one.username for one in registry.requests if one.status in (200, 201, 202) and one.username}
+
+
+def test_four_registries_are_pulled_from_and_a_fifth_is_pushed_to(
+    five: FiveRegistries, run: ProgramRunner, sandbox: Path
+) -> None:
+    work = sandbox / "work"
+    work.mkdir()
+    (work / "Dockerfile").write_text(five.dockerfile())
+    programs = five.helper_of_the_user(run.home)
+    keychain = run.home / "keychain"
+    config_before = (run.home / ".docker" / "config.json").read_bytes()
+    env = {**five.env(), "PATH": f"{programs}:{run.env()['PATH']}"}
+    push = f"registry,name={five.target.reference('team/whole:1')}"
+
+    command = ("build", "--login", "basic", "-o", push, ".")
+    explained = run(*command, "--explain", env=env, cwd=work, may_hold_secrets=[keychain]).succeeded()
+    for identity in ("user alice", "user bob", "user carol", "anonymous"):
+        assert identity in explained.stdout
+    run(*command, env=env, cwd=work, may_hold_secrets=[keychain]).succeeded()
+
+    assert users_of(five.password) == {"alice"}
+    assert users_of(five.bearer) == {"bob"}
+    assert users_of(five.helped) == {"carol"}
+    assert users_of(five.open) == set()
+    assert users_of(five.target) == {"deploy"}
+    assert five.target.client().tags("team/whole") == ("1",)
+    assert (run.home / ".docker" / "config.json").read_bytes() == config_before
+    assert (run.home / "asked").read_text().splitlines().count(f"asked for {five.helped.address}") >= 1
+
+
+def test_no_file_is_ever_given_a_secret_to_write(
+    five: FiveRegistries, run: ProgramRunner, sandbox: Path, leak_watcher: LeakWatcher
+) -> None:
+    """strace sees every write of the client, the daemon, the helpers and the steps."""
+    need_program("strace", "strace")
+    work = sandbox / "work"
+    work.mkdir()
+    (work / "Dockerfile").write_text(five.dockerfile())
+    programs = five.helper_of_the_user(run.home)
+    trace = sandbox / "trace"
+    command = ["strace", "-f", "-y", "-s", "1000000", "-e", "trace=openat,write,pwrite64,writev", "-o", str(trace)]
+    build = [str(PROGRAMS / "build"), "--login", "basic", "-o", f"registry,name={five.target.reference('x/y:1')}", "."]
+    env = {**run.env(), **five.env(), "PATH": f"{programs}:{run.env()['PATH']}"}
+
+    done = subprocess.run([*command, *build], cwd=work, env=env, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    lines = trace.read_text(errors="replace").splitlines()
+    trace.unlink()
+    to_files = [line for line in lines if re.search(r"\b(p?write(64|v)?)\(\d+</", line)]
+    opened = [line for line in lines if "openat(" in line]
+    assert len(to_files) > 100
+    assert len(opened) > 1000
+    for line in (*to_files, *opened):
+        leak_watcher.check(line, "what strace saw")
+    # The same search does see the secret on its way through sockets and pipes, so it can see it at all.
+    elsewhere = [line for line in lines if re.search(r"\bwritev?\(\d+<(UNIX|TCP|socket|pipe)", line)]
+    assert any(leak_watcher.find(line, "") for line in elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("who", "says", "remedy"),
+    [
+        ("wrong", "it does not accept the credential", "check user and password"),
+        ("reader", "the identity lacks the permission", "give this identity the right"),
+        ("nobody", "asks for a login, and no credential was configured", "name a provider"),
+    ],
+)
+def test_a_token_registry_that_refuses_is_told_with_identity_and_remedy(
+    registry_factory: RegistryFactory,
+    tls_authority: Authority,
+    fresh_secret: Callable[[], str],
+    run: ProgramRunner,
+    sandbox: Path,
+    who: str,
+    says: str,
+    remedy: str,
+) -> None:
+    accounts = [
+        Identity(username="owner", password=fresh_secret()),
+        Identity(username="reader", password=fresh_secret(), pull=("other/*",), push=()),
+    ]
+    registry = registry_factory(auth=TokenAuth(accounts), tls=tls_authority)
+    registry.push_image("team/base:1", files={"x": "y"})
+    work = sandbox / "work"
+    work.mkdir()
+    (work / "Dockerfile").write_text(f"FROM {registry.reference('team/base:1')}\n")
+    env = {"REGISTRY_CA": f"{registry.address}={registry.ca_file}", "REG_URL": registry.url}
+    given = {
+        "wrong": {"LOGIN": "PASS", "PASS": f"owner:{fresh_secret()}"},
+        "reader": {"LOGIN": "PASS", "PASS": f"reader:{accounts[1].password}"},
+        "nobody": {},
+    }[who]
+
+    result = run("build", env={**env, **given}, cwd=work).ended_with(3)
+
+    assert registry.address in result.stderr
+    assert says in result.stderr
+    assert remedy in result.stderr
+
+
+def test_a_check_tells_the_verdicts_apart(five: FiveRegistries, run: ProgramRunner, sandbox: Path) -> None:
+    (sandbox / "Dockerfile").write_text(
+        f"FROM {five.password.reference('team/part:1')}\nCOPY --from={five.password.reference('team/none:1')} / /\n"
+        f"COPY --from={five.helped.reference('team/part:1')} / /\n"
+    )
+    certificates = five.env()["REGISTRY_CA"].split(",")
+    flags = [text for pair in certificates for text in ("--registry-ca", pair)]
+    result = run("ocibuild", "auth", "check", "--login", "basic", *flags, env=five.env(), cwd=sandbox).ended_with(3)
+    verdicts = [line.split("  ")[0].strip() for line in result.stdout.splitlines()]
+    assert verdicts == ["ok", "not found", "no credential"]
+
+
+def test_a_preflight_ends_the_run_before_the_solve(five: FiveRegistries, run: ProgramRunner, sandbox: Path) -> None:
+    (sandbox / "Dockerfile").write_text(f"FROM {five.password.reference('team/none:1')}\n")
+    result = run("build", "--preflight", "--login", "basic", ".", env=five.env(), cwd=sandbox).ended_with(3)
+    assert result.stdout == ""
+    assert "cannot be pulled as user alice" in result.stderr
