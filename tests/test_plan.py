@@ -46,7 +46,7 @@ def test_equal_outputs_of_two_exporters_are_one() -> None:
 
 
 def test_two_exporters_for_one_path_are_refused_by_name() -> None:
-    same = OptionValues({"dest": Path("x")})
+    same = OptionValues({"dest": Path("/work/image/x")})
     with pytest.raises(UsageError, match="two outputs write /work/image/x") as error:
         planned((DOCKER, same), (DIGEST, same))
     assert "'docker' and 'digest'" in str(error.value)
