@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor  # noqa: TID253  # tests start as slowly as they like
 from pathlib import Path
@@ -252,6 +255,36 @@ class Keyring(FileKeyring):
         assert len(pids) == 2
         assert not any(_is_alive(pid) for pid in pids)
 
+    def test_one_that_hangs_ends_even_when_nobody_is_left_to_kill_it(
+        self, ask: Asker, use_back_end: UseBackEnd
+    ) -> None:
+        use_back_end("""
+class Keyring(FileKeyring):
+    def get_credential(self, service, username):
+        pathlib.Path(os.environ["HOME"], "pid").write_text(str(os.getpid()))
+        time.sleep(3600)
+""")
+        asking = (
+            "from ocibuild_basic.keychain import Keychain as K; import os; K(env=os.environ, seconds=1.0).find('r', [])"
+        )
+        env = {**ask.env, "PYTHONPATH": os.pathsep.join(sys.path)}
+        parent = subprocess.Popen([sys.executable, "-c", asking], env=env)
+        pid = Path(ask.env["HOME"], "pid")
+        _wait_until(pid.exists)
+        parent.kill()
+        parent.wait()
+
+        assert _is_alive(pid.read_text())
+        _wait_until(lambda: not _is_alive(pid.read_text()))
+
+    def test_a_process_that_cannot_start_is_an_error(
+        self, provider: BasicProvider, ask: Asker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "executable", "/no/such/python")
+
+        with pytest.raises(CredentialError, match="cannot start /no/such/python to ask the keyring"):
+            provider.get(ask.request(HOST))
+
     def test_the_host_s_own_deadline_counts_too(
         self, provider: BasicProvider, ask: Asker, use_back_end: UseBackEnd
     ) -> None:
@@ -476,6 +509,13 @@ class Keyring(FileKeyring):
         assert "keyring" in caught.value.tried
         assert f"ocibuild login {HOST}" in caught.value.do
         assert Path(ask.env["HOME"], "asked").exists()
+
+
+def _wait_until(is_done: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not is_done():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def _is_alive(pid: str) -> bool:

@@ -151,10 +151,16 @@ def _start(env: Mapping[str, str], errors: IO[bytes]) -> Popen[bytes]:
     """The child, in a session of its own: no terminal to prompt on, and one process group to kill."""
     from subprocess import PIPE, Popen  # noqa: PLC0415  # see above
 
-    command = [sys.executable, "-I", str(_CHILD)]
+    command = [sys.executable or "python3", "-I", str(_CHILD)]
     # An empty variable is an unset one, as everywhere; keyring would look for a module without a name.
     given = {name: value for name, value in env.items() if value or name != "PYTHON_KEYRING_BACKEND"}
-    return Popen(command, stdin=PIPE, stdout=PIPE, stderr=errors, env=given, start_new_session=True)
+    try:
+        return Popen(command, stdin=PIPE, stdout=PIPE, stderr=errors, env=given, start_new_session=True)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "the environment holds a NUL character"
+        raise CredentialError(
+            f"cannot start {command[0]} to ask the keyring", why=reason or type(error).__name__, do=_INSTEAD
+        ) from None
 
 
 def _check_text(registry: str, secret: Secret) -> None:
