@@ -166,10 +166,8 @@ def test_a_pipe_does_not_hang(tmp_path: Path, warnings: list[str]) -> None:
 
 def test_a_directory_is_no_config(tmp_path: Path, warnings: list[str]) -> None:
     (tmp_path / "config.json").mkdir()
-    assert read_config(tmp_path / "config.json", named=False, warn=warnings.append) is None
-    assert warnings == [f"the docker config {tmp_path}/config.json is ignored: Is a directory"]
-    with pytest.raises(UsageError, match="Is a directory"):
-        read_config(tmp_path / "config.json", named=True, warn=warnings.append)
+    with pytest.raises(UsageError, match="no regular file"):
+        read_config(tmp_path / "config.json", named=False, warn=warnings.append)
 
 
 def test_fifty_megabytes_are_refused_unread(tmp_path: Path, warnings: list[str]) -> None:

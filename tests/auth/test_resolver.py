@@ -90,7 +90,7 @@ def test_one_that_lives_under_half_an_hour_gets_a_warning_that_it_is_renewed(
     resolver = resolver_of(Teller("a", living(fake_clock, minutes=29)), clock=fake_clock)
     resolver.resolve(HOST)
     assert [record.getMessage() for record in caplog.records] == [
-        "r.example: the credential of plugin 'a' (dist-a 1.2.3) ends in 29.0 min; it is renewed while the build runs"
+        "r.example: the credential of plugin 'a' (dist-a 1.2.3) ends in 29.0 min; a running build renews it"
     ]
 
 

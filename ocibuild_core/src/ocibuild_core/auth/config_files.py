@@ -143,17 +143,21 @@ def parse_config(content: bytes, name: str) -> ConfigFile:
 def _read(path: Path) -> tuple[bytes, os.stat_result]:
     # Not blocking: a FIFO in the place of the file must not hang the build.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        info = os.fstat(file.fileno())
+    try:
+        info = os.fstat(descriptor)
         if stat.S_ISCHR(info.st_mode):
             return b"", info  # /dev/null: the usual way to say "no config"
         if not stat.S_ISREG(info.st_mode):
             raise UsageError(f"the docker config {path} is no regular file", do="put a file there, or nothing")
-        if info.st_size > MAX_BYTES:
-            raise _too_large(path)
-        content = file.read(MAX_BYTES + 1)
+        with open(descriptor, "rb", closefd=False) as file:  # a descriptor has no path
+            content = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_BYTES:
-        raise _too_large(path)
+        raise UsageError(
+            f"the docker config {path} is larger than {MAX_BYTES // 1024 // 1024} MB",
+            do="point DOCKER_CONFIG to the directory of a real one",
+        )
     return content, info
 
 
@@ -189,13 +193,6 @@ def _json_type(value: object) -> str:
 
 def _malformed(name: str, why: str) -> UsageError:
     return UsageError(f"the docker config {name} is malformed", why=why, do="mend it, or point DOCKER_CONFIG elsewhere")
-
-
-def _too_large(path: Path) -> UsageError:
-    return UsageError(
-        f"the docker config {path} is larger than {MAX_BYTES // 1024 // 1024} MB",
-        do="point DOCKER_CONFIG to the directory of a real one",
-    )
 
 
 def _home_of_user() -> str:

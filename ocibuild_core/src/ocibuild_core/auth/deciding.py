@@ -137,7 +137,7 @@ class Decider:
             return
         self._warned.add(registry)
         minutes = life.total_seconds() / 60
-        text = "%s: the credential of %s ends in %.1f min; it is renewed while the build runs"
+        text = "%s: the credential of %s ends in %.1f min; a running build renews it"
         if life < RENEWAL_MARGIN:
             text = (
                 "%s: the credential of %s ends in %.1f min, but BuildKit may use it for 5 min: a long build may be "
