@@ -126,12 +126,14 @@ class Keeper:
 
     Args:
         pid: the keeper.
+        job: what it does.
         lifeline: the write end of its orders.
         reports: the read end of what it tells.
     """
 
-    def __init__(self, pid: int, lifeline: int, reports: int) -> None:
+    def __init__(self, pid: int, job: KeeperJob, lifeline: int, reports: int) -> None:
         self.pid = pid
+        self._job = job
         self.fd = reports
         self.reports = Reports()
         self._lifeline = lifeline
@@ -156,21 +158,25 @@ class Keeper:
             self._is_stopped = True
             self._order(f"stop {grace}")
 
-    def stop(self, grace: float) -> bool:
-        """End the daemon and clean up; True when all was done in time. Later calls do nothing."""
+    def stop(self, grace: float) -> None:
+        """End the daemon and clean up. What takes the keeper long goes on without us. Later calls do nothing."""
         if self._lifeline < 0:
-            return True
+            return
         self.order_stop(grace)
         deadline = time.monotonic() + grace + _STOPPING
         while not self.reports.is_closed and (left := deadline - time.monotonic()) > 0:
             self.update(left)
+        if self.reports.is_closed and not self.reports.is_done:
+            from ocibuild_core.engine.cleaning import clean_up  # noqa: PLC0415  # only when somebody killed the keeper
+
+            clean_up(self._job)
         os.close(self._lifeline)
         os.close(self.fd)
         self._lifeline = -1
         self.reports.is_closed = True
+        # After its last word it may still sweep; whoever is our parent's parent reaps it then.
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0 if self.reports.is_done else os.WNOHANG)
-        return self.reports.is_done
+            os.waitpid(self.pid, os.WNOHANG)
 
     def _order(self, text: str) -> None:
         # A keeper that was killed is found out by its reports.
@@ -192,7 +198,7 @@ def start_keeper(job: KeeperJob) -> Keeper:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     for fd in (orders, telling, *(lease.lock for lease in job.leases)):
         os.close(fd)
-    return Keeper(pid, lifeline, reports)
+    return Keeper(pid, job, lifeline, reports)
 
 
 def start_time(pid: int) -> int | None:

@@ -10,15 +10,12 @@ import time
 from typing import TYPE_CHECKING
 
 from ocibuild_core.engine import linux
-from ocibuild_core.engine.cgroups import parent_name, remove_groups
+from ocibuild_core.engine.cleaning import clean_up, sweep_left_overs
 from ocibuild_core.engine.keeper import Isolation, start_time
 from ocibuild_core.engine.launching import LaunchError, RuncDirectory, start_daemon
-from ocibuild_core.engine.lease import sweep
-from ocibuild_core.engine.removing import empty_directory, remove_tree
+from ocibuild_core.engine.removing import empty_directory
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ocibuild_core.engine.keeper import KeeperJob
 
 _GRACE = 1.0
@@ -143,34 +140,15 @@ class Vigil:
             _reap_orphans()
 
     def _clean(self) -> None:
-        job = self._job
-        if job.daemon:
-            remove_groups(job.daemon.cgroup_parent)
+        clean_up(self._job)
         if self._runc:
             self._runc.release()
-        if job.temporary:
-            empty_directory(job.temporary)
-        if job.throw_away:
-            self._remove(job.throw_away)
-        remove_tree(job.runtime)
-        _remove_if_empty(job.runtime.parent)
+        if self._job.temporary:
+            empty_directory(self._job.temporary)
         self._tell("done")
         os.close(self._telling)
         # The program need not wait for this.
-        now = time.time()
-        for parent, prefix in job.swept:
-            sweep(parent, prefix, self._remove_left_over, uid=os.geteuid(), now=now)
-        _remove_if_empty(job.runtime.parent)
-
-    def _remove_left_over(self, path: Path) -> None:
-        remove_groups(parent_name(path.name))
-        self._remove(path)
-
-    def _remove(self, path: Path) -> None:
-        if not remove_tree(path) and self._job.removal:
-            argv = [*self._job.removal, str(path)]
-            _run(argv)
-            remove_tree(path)
+        sweep_left_overs(self._job)
 
     def _tell(self, text: str) -> None:
         with contextlib.suppress(BrokenPipeError):
@@ -188,11 +166,6 @@ def _let_go_of_everything_else(kept: set[int]) -> None:
                 os.close(int(name))
 
 
-def _remove_if_empty(directory: Path) -> None:
-    with contextlib.suppress(OSError):
-        directory.rmdir()
-
-
 def _reap_orphans() -> None:
     deadline = time.monotonic() + _ORPHANS
     while time.monotonic() < deadline:
@@ -201,11 +174,3 @@ def _reap_orphans() -> None:
                 time.sleep(0.002)
         except ChildProcessError:
             return
-
-
-def _run(argv: list[str]) -> None:
-    pid = os.posix_spawn(argv[0], argv, {"PATH": os.defpath + ":/usr/sbin:/sbin"}, setsigmask=(), setsigdef=_DEFAULTS)
-    os.waitpid(pid, 0)
-
-
-_DEFAULTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
