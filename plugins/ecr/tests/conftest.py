@@ -62,7 +62,7 @@ def ask(nobody: Asker, user: Keys) -> Asker:
     return nobody.with_env(user.env())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def issuer() -> Issuer:
     """A CI system."""
     return Issuer()

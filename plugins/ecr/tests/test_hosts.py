@@ -8,6 +8,7 @@ from fake_aws.asking import values
 from hypothesis import given
 from hypothesis import strategies as st
 from ocibuild_core.plugin import Match
+
 from ocibuild_ecr import EcrProvider, hosts
 from ocibuild_ecr.sdk import suffix_of
 

@@ -48,7 +48,9 @@ def test_fifty_registries_of_a_region_cost_one_call(ask: Asker, cloud: Cloud) ->
 def test_fifty_registries_at_once_cost_one_call(ask: Asker, cloud: Cloud) -> None:
     found: list[str] = []
     threads = [
-        threading.Thread(target=lambda number=number: found.append(ask.login(registry(f"{number:012}")).secret.reveal()))
+        threading.Thread(
+            target=lambda number=number: found.append(ask.login(registry(f"{number:012}")).secret.reveal())
+        )
         for number in range(50)
     ]
     for thread in threads:
@@ -178,7 +180,9 @@ class TestOwnRegistry:
         assert cloud.calls == []
 
     def test_it_is_nobody_s_when_every_account_has_a_role_of_its_own(self, nobody: Asker) -> None:
-        assert nobody.registries(role_arn=("111111111111=arn:aws:iam::111111111111:role/pull",), region="us-east-1") == ()
+        assert (
+            nobody.registries(role_arn=("111111111111=arn:aws:iam::111111111111:role/pull",), region="us-east-1") == ()
+        )
 
     def test_a_stand_in_for_aws_names_no_registry_of_amazon_s(self, ask: Asker, cloud: Cloud) -> None:
         data = {"authorizationToken": "QVdTOng=", "expiresAt": 4e9, "proxyEndpoint": "http://localhost:4510"}

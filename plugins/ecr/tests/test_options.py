@@ -11,6 +11,7 @@ from fake_aws.asking import OWN, Asker, values
 from hypothesis import given
 from hypothesis import strategies as st
 from ocibuild_core.plugin import CredentialsUnavailable, Match, OptionType, ProviderContext, Secret, UsageError
+
 from ocibuild_ecr import EcrProvider, identity
 from ocibuild_ecr.identity import GitHubToken, Role, TokenFile, TokenText
 
@@ -76,7 +77,12 @@ class TestRegion:
             ({"region": "eu-north-1"}, CHAIN, "sa-east-1", ("eu-north-1", "ECR_REGION", False)),
             ({"region": " EU-North-1\n"}, {}, None, ("eu-north-1", "ECR_REGION", False)),
             ({"region": ""}, CHAIN, "sa-east-1", ("us-east-2", "AWS_REGION", False)),
-            ({"region": "  "}, {"AWS_REGION": " ", **{"AWS_DEFAULT_REGION": "us-west-1"}}, None, ("us-west-1", "AWS_DEFAULT_REGION", False)),
+            (
+                {"region": "  "},
+                {"AWS_REGION": " ", "AWS_DEFAULT_REGION": "us-west-1"},
+                None,
+                ("us-west-1", "AWS_DEFAULT_REGION", False),
+            ),
             ({}, {}, "sa-east-1", ("sa-east-1", "the AWS profile", False)),
             ({}, {"AWS_REGION": ""}, " ", ("eu-west-1", "the default", True)),
         ],
@@ -88,7 +94,9 @@ class TestRegion:
 
         assert (found.name, found.origin, found.is_guess) == expected
 
-    @pytest.mark.parametrize("bad", ["bogus", "eu west 1", "eu-west", "eu_west_1", "eu-west-1.evil.example", "-", "é-w-1"])
+    @pytest.mark.parametrize(
+        "bad", ["bogus", "eu west 1", "eu-west", "eu_west_1", "eu-west-1.evil.example", "-", "é-w-1"]
+    )
     def test_what_is_no_region_is_said_with_its_setting(self, bad: str) -> None:
         with pytest.raises(UsageError, match=r"^ECR_REGION: .* is no AWS region"):
             identity.find_region(asked(region=bad), lambda: None)
@@ -123,13 +131,16 @@ class TestRoles:
         assert identity.is_for_all(values())
 
     @pytest.mark.parametrize(
-        "item", ["pull", f"{A}=pull", f"1234={ROLE}", f"=={ROLE}", f"{ROLE}\n", "arn:aws:iam::1:role/x", f"{A}={ROLE} x"]
+        "item",
+        ["pull", f"{A}=pull", f"1234={ROLE}", f"=={ROLE}", f"{ROLE}\n", "arn:aws:iam::1:role/x", f"{A}={ROLE} x"],
     )
     def test_what_is_no_role_is_said(self, item: str) -> None:
         with pytest.raises(UsageError, match="ECR_ROLE_ARN: .* is no role"):
             identity.identity_for(asked(role_arn=(item,)), A)
 
-    @pytest.mark.parametrize("arn", ["arn:aws-cn:iam::111111111111:role/a", "arn:aws-us-gov:iam::111111111111:role/x/y=z"])
+    @pytest.mark.parametrize(
+        "arn", ["arn:aws-cn:iam::111111111111:role/a", "arn:aws-us-gov:iam::111111111111:role/x/y=z"]
+    )
     def test_roles_of_other_partitions_and_odd_names(self, arn: str) -> None:
         assert identity.identity_for(asked(role_arn=(f"{A}={arn}",)), A).roles == (Role(arn=arn),)
 

@@ -53,8 +53,8 @@ class EcrProvider(AuthProvider):
         """What the option of this name holds; its accounts are those of the region at hand.
 
         Without any, the caller's own registry when the user named this provider, so that an identity that cannot log
-        in ends the run early; not so when every account has a role of its own. In a region that nobody chose the identity alone is tried: what ECR says there has no
-        bearing on the registries that the build needs.
+        in ends the run early; not so when every account has a role of its own. In a region that nobody chose the
+        identity alone is tried: what ECR says there has no bearing on the registries that the build needs.
         """
         named = identity.named_registries(context.options)
         if not named:

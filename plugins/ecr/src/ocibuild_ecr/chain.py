@@ -28,7 +28,7 @@ _WORDS = {
 _ENVIRONMENT = "environment"
 
 # Two attempts at a container's endpoint that hangs end before 3 s; botocore's own three take 8.
-_CONTAINER_SECONDS = 1.3
+_CONTAINER_SECONDS = 1.15
 _CONTAINER_ATTEMPTS = 2
 _CONTAINER_PAUSE = 0.1
 

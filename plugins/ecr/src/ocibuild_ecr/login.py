@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ocibuild_core.plugin import CredentialError, Secret
@@ -18,7 +18,7 @@ from ocibuild_ecr.problems import Doing, Failure, claims_of, explain
 from ocibuild_ecr.sdk import Found, Keys, Sdk, suffix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_sts import STSClient
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from ocibuild_ecr.hosts import Endpoint
     from ocibuild_ecr.identity import WebIdentity
+
+_T = TypeVar("_T")
 
 USER = "AWS"
 """The user that every token is for (https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html)."""
@@ -87,8 +89,7 @@ class Login:
 
     def profile_region(self, context: ProviderContext) -> str | None:
         """The region that the AWS config files name for the profile."""
-        with _raised_for("the region of the AWS profile"), _explained(_READING, context):
-            return self._sdk.region()
+        return _raised_for("the AWS profile", lambda: _explained(_READING, context, self._sdk.region))
 
     def suffix(self, region: str, *, dual_stack: bool = False) -> str | None:
         """See `suffix_of`."""
@@ -111,13 +112,13 @@ class Login:
         def is_good(token: Token, age: float) -> bool:
             return age < _REUSE_SECONDS or token.expires_at - context.clock.now() > _REUSE_MARGIN
 
-        with _raised_for(label):
-            return self._tokens.get((identity, endpoint), lambda: self._new_token(ask), context, is_good)
+        return _raised_for(
+            label, lambda: self._tokens.get((identity, endpoint), lambda: self._new_token(ask), context, is_good)
+        )
 
     def check(self, identity: Identity, endpoint: Endpoint, context: ProviderContext, label: str) -> None:
         """Find the identity's credentials and assume its roles, without asking ECR. See `token`."""
-        with _raised_for(label):
-            self._keys_for(_Ask(identity=identity, endpoint=endpoint, context=context))
+        _raised_for(label, lambda: self._keys_for(_Ask(identity=identity, endpoint=endpoint, context=context)))
 
     def _keys_for(self, ask: _Ask) -> Keys:
         if not ask.identity.roles:
@@ -131,38 +132,42 @@ class Login:
     def _new_token(self, ask: _Ask) -> Token:
         keys = self._keys_for(ask)
         service = "ecr-public" if ask.endpoint.public else "ecr"
-        doing = Doing(action=f"{service}:GetAuthorizationToken", region=ask.endpoint.region, who=lambda: str(keys))
-        with _explained(doing, ask.context):
-            client: ECRClient = self._sdk.client(service, ask.endpoint, ask.context.remaining(), keys=keys)
-        # Beside the token's own request, so that it costs no time.
-        caller = self._callers.get(keys.access_key)
-        if caller is None:
-            caller = self._callers[keys.access_key] = Aside(lambda: keys.caller or self._caller(ask, keys))
 
         def who() -> str:
-            return caller.result(_CALLER_GRACE) or str(keys)
+            caller = self._callers.get(keys.access_key)
+            return (caller.result(_CALLER_GRACE) if caller else "") or str(keys)
 
-        with _explained(replace(doing, who=who), ask.context):
-            answer = client.get_authorization_token()
-            password, expires_at, registry = _read(answer["authorizationData"])
-        return Token(password=password, expires_at=expires_at, registry=registry, detail=f"{who()} via {keys.source}")
+        def ask_ecr(client: ECRClient) -> Token:
+            if keys.access_key not in self._callers:
+                # Beside the token's own request, so that it costs no time.
+                self._callers[keys.access_key] = Aside(lambda: keys.caller or self._caller(ask, keys))
+            return _token_from(
+                client.get_authorization_token()["authorizationData"], lambda: f"{who()} via {keys.source}"
+            )
+
+        doing = Doing(action=f"{service}:GetAuthorizationToken", region=ask.endpoint.region, who=who)
+        return self._call(ask, keys, doing, ask_ecr)
 
     def _caller(self, ask: _Ask, keys: Keys) -> str:
-        client: STSClient = self._sdk.client("sts", ask.endpoint, _CALLER_SECONDS, keys=keys)
-        return client.get_caller_identity()["Arn"]
+        client: STSClient
+        with closing(self._sdk.client("sts", ask.endpoint, _CALLER_SECONDS, keys=keys)) as client:
+            return client.get_caller_identity()["Arn"]
 
     def _default_keys(self, ask: _Ask) -> Keys:
         doing = replace(_READING, region=ask.endpoint.region)
 
         def find() -> Found:
-            with _explained(doing, ask.context):
-                return self._sdk.find_credentials(
-                    ask.endpoint.region, ask.context.remaining(), with_metadata=ask.identity.uses_metadata
-                )
+            return self._sdk.find_credentials(
+                ask.endpoint.region, ask.context.remaining(), with_metadata=ask.identity.uses_metadata
+            )
 
-        found = self._found.get(ask.identity.uses_metadata, find, ask.context, lambda _found, _age: True)
-        with _explained(doing, ask.context):
-            return found.keys()
+        found = self._found.get(
+            ask.identity.uses_metadata,
+            lambda: _explained(doing, ask.context, find),
+            ask.context,
+            lambda _found, _age: True,
+        )
+        return _explained(doing, ask.context, found.keys)
 
     def _role_keys(self, ask: _Ask) -> Keys:
         roles = list(ask.identity.roles)
@@ -181,20 +186,34 @@ class Login:
             resource=role.arn,
             claims=claims_of(token),
         )
-        with _explained(doing, ask.context):
-            client: STSClient = self._sdk.client("sts", ask.endpoint, ask.context.remaining(), keys=None)
+
+        def assume(client: STSClient) -> Keys:
             answer = client.assume_role_with_web_identity(
                 RoleArn=role.arn, RoleSessionName=ask.identity.session_name, WebIdentityToken=token
             )
-        return _keys_from(answer, f"web identity ({source.origin})")
+            return _keys_from(answer, f"web identity ({source.origin})")
+
+        return self._call(ask, None, doing, assume)
 
     def _from_role(self, role: Role, keys: Keys, ask: _Ask) -> Keys:
-        doing = Doing(action="sts:AssumeRole", region=ask.endpoint.region, who=lambda: str(keys), resource=role.arn)
         external_id: Any = {"ExternalId": role.external_id} if role.external_id else {}
-        with _explained(doing, ask.context):
-            client: STSClient = self._sdk.client("sts", ask.endpoint, ask.context.remaining(), keys=keys)
+
+        def assume(client: STSClient) -> Keys:
             answer = client.assume_role(RoleArn=role.arn, RoleSessionName=ask.identity.session_name, **external_id)
-        return _keys_from(answer, f"{keys.source} and {keys.caller}" if keys.caller else keys.source)
+            return _keys_from(answer, f"{keys.source} and {keys.caller}" if keys.caller else keys.source)
+
+        doing = Doing(action="sts:AssumeRole", region=ask.endpoint.region, who=lambda: str(keys), resource=role.arn)
+        return self._call(ask, keys, doing, assume)
+
+    def _call(self, ask: _Ask, keys: Keys | None, doing: Doing, operation: Callable[[Any], _T]) -> _T:
+        """Make a client for the action, use it once, close its connections."""
+        service = doing.action.partition(":")[0]
+
+        def call() -> _T:
+            with closing(self._sdk.client(service, ask.endpoint, ask.context.remaining(), keys=keys)) as client:
+                return operation(client)
+
+        return _explained(doing, ask.context, call)
 
     def _oidc_token(self, source: WebIdentity, ask: _Ask) -> str:
         if isinstance(source, TokenText):
@@ -208,8 +227,7 @@ class Login:
         url = f"{source.url}{'&' if '?' in source.url else '?'}audience={quote(source.audience, safe='')}"
         headers = {"Authorization": f"bearer {source.bearer.reveal()}", "Accept": "application/json"}
         doing = Doing(action="sts:AssumeRoleWithWebIdentity", region=ask.endpoint.region, who=lambda: source.origin)
-        with _explained(doing, ask.context):
-            answer = self._sdk.fetch_json(url, headers, ask.context.remaining())
+        answer = _explained(doing, ask.context, lambda: self._sdk.fetch_json(url, headers, ask.context.remaining()))
         token = answer.get("value") if isinstance(answer, dict) else None
         if not isinstance(token, str):
             raise Failure(
@@ -224,30 +242,29 @@ _READING = Doing(action="sts:AssumeRole", region="", who=lambda: "the AWS profil
 """What is under way while credentials are looked for: a profile may assume a role of its own."""
 
 
-@contextmanager
-def _raised_for(label: str) -> Iterator[None]:
+def _raised_for(label: str, call: Callable[[], _T]) -> _T:
+    """What the call gives; a failure of it as an error about what the label names."""
     try:
-        yield
+        return call()
     except Failure as failure:
         error = failure.error_for(label)
-    else:
-        return
     raise error
 
 
-@contextmanager
-def _explained(doing: Doing, context: ProviderContext) -> Iterator[None]:
-    """Turn what the SDK raises into a `Failure`, without the SDK's own texts behind it: they may hold a token."""
+def _explained(doing: Doing, context: ProviderContext, call: Callable[[], _T]) -> _T:
+    """What the call gives; whatever the SDK raises as a `Failure`.
+
+    The SDK's own error is not behind it, as its text may hold a token; hence no `raise` within `except`, which would
+    keep it as context.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        yield
+        return call()
     except (BotoCoreError, ClientError, MfaPromptError, OSError, ValueError, RuntimeError, LookupError) as error:
         # The last four are what botocore lets through: files that are missing, addresses that are none, credentials
         # that ended in spite of their renewal, answers of metadata services that lack a key.
         failure = explain(error, doing, now=context.clock.now())
-    else:
-        return
     raise failure
 
 
@@ -275,8 +292,8 @@ def _keys_from(answer: AssumeRoleResponseTypeDef | AssumeRoleWithWebIdentityResp
     )
 
 
-def _read(data: Any) -> tuple[Secret, datetime, str]:  # noqa: ANN401  # a list from ECR, a record from ECR Public
-    """Password, end and registry out of an answer to GetAuthorizationToken."""
+def _token_from(data: Any, describe: Callable[[], str]) -> Token:  # noqa: ANN401  # ECR sends a list, ECR Public a record
+    """The token in an answer to GetAuthorizationToken."""
     try:
         first = data[0] if isinstance(data, list) else data
         user, _, password = base64.b64decode(first["authorizationToken"]).decode().partition(":")
@@ -289,4 +306,9 @@ def _read(data: Any) -> tuple[Secret, datetime, str]:  # noqa: ANN401  # a list 
             why="it should be base64 of AWS:PASSWORD",
             do="look what AWS_ENDPOINT_URL and HTTPS_PROXY put between here and AWS",
         )
-    return Secret(password), expires_at, urlsplit(first.get("proxyEndpoint", "")).hostname or ""
+    return Token(
+        password=Secret(password),
+        expires_at=expires_at,
+        registry=urlsplit(first.get("proxyEndpoint", "")).hostname or "",
+        detail=describe(),
+    )

@@ -280,9 +280,9 @@ def _bad_signature(error: ClientError, message: str, doing: Doing, now: datetime
 def _cause(error: Exception) -> str:
     if isinstance(error, LookupError):
         return f"it lacks {error}"
-    inner = getattr(error, "kwargs", {}).get("error")
     # "Could not connect" is all that botocore says; the reason is in what it wraps, behind the address of an object.
-    reason = re.sub(r"^(<[^>]*>|\w+\([^)]*\)): ", "", _quote(str(inner))) if inner and not isinstance(error, ValueError) else ""
+    wrapped = str(getattr(error, "kwargs", {}).get("error", ""))
+    reason = re.sub(r"^(<[^>]*>|\w+\([^)]*\)): ", "", _quote(wrapped))
     text = _quote(str(error))
     return f"{text}: {reason}" if reason and reason not in text else text
 

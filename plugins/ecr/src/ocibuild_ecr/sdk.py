@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.config import Config
     from botocore.credentials import Credentials
+    from botocore.loaders import Loader
     from botocore.session import Session
 
     from ocibuild_ecr.hosts import Endpoint
@@ -274,10 +275,16 @@ def suffix_of(region: str, *, dual_stack: bool = False) -> str | None:
 
 @cache
 def _partitions() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = _models().load_data("partitions")["partitions"]
+    return found
+
+
+@cache
+def _models() -> Loader:
+    """What the SDK knows about services and regions: a tenth of a second to read, so once for all sessions."""
     from botocore.loaders import create_loader
 
-    found: list[dict[str, Any]] = create_loader().load_data("partitions")["partitions"]
-    return found
+    return create_loader()
 
 
 def _config(seconds: float) -> Config:
@@ -297,6 +304,7 @@ def _new_session(env: Mapping[str, str], profile: str | None) -> Session:
     from botocore.session import Session as NewSession
 
     session = NewSession(profile=profile)
+    session.register_component("data_loader", _models())
     chains = ConfigChainFactory(session=session, environ=dict(env))
     settings = session.get_component("config_store")
     for name, (keys, variables, default, convert) in session.SESSION_VARIABLES.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ocibuild_core.plugin import Clock, Credential, CredentialRequest, OptionValues, ProviderContext, SystemClock
+
 from ocibuild_ecr import EcrProvider
 
 OWN = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"

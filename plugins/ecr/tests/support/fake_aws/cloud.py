@@ -103,14 +103,17 @@ class Cloud:
         self.now = now
         self.skew = timedelta()
         self.token_life = timedelta(hours=12)
+        self.session_life = timedelta(hours=1)
         self.passwords: dict[str, str] = {}
         self.calls: list[Call] = []
         self.attempts: Counter[str] = Counter()
         self._owners: dict[str, Owner] = {}
         self._roles: dict[str, Role] = {}
+        self._sso: dict[str, str] = {}
         self._denied: set[tuple[str, str]] = set()
         self._throttled: Counter[str] = Counter()
         self._broken: dict[str, object] = {}
+        self._refused: dict[str, Refusal] = {}
         self._held_back: set[str] = set()
 
     # -- setting it up
@@ -122,6 +125,12 @@ class Cloud:
     def add_session(self, role_arn: str, name: str = "node", *, life: timedelta = timedelta(hours=6)) -> Keys:
         """Keys of a role that somebody else has assumed: a machine, a container, an SSO user."""
         return self._add_session(role_arn, name, life).keys
+
+    def add_sso_session(self, role_arn: str) -> str:
+        """The token of somebody who has done `aws sso login` and may have the role's keys."""
+        token = self.make_secret()
+        self._sso[token] = role_arn
+        return token
 
     def add_role(self, arn: str, **trust: Any) -> str:
         self._roles[arn] = Role(arn=arn, **trust)
@@ -137,6 +146,10 @@ class Cloud:
         """Break the service: it answers with this; None mends it."""
         self._broken[action] = document
 
+    def refuse(self, action: str, kind: str, message: str) -> None:
+        """Refuse an action in words of the test's own."""
+        self._refused[action] = Refusal(kind, message)
+
     def hold_back(self, action: str) -> None:
         """Let whoever asks for this wait, longer than anybody does."""
         self._held_back.add(action)
@@ -147,7 +160,9 @@ class Cloud:
 
     # -- being asked
 
-    def perform(self, action: str, host: str, region: str | None, request: HttpRequest, params: Mapping[str, Any]) -> Any:
+    def perform(
+        self, action: str, host: str, region: str | None, request: HttpRequest, params: Mapping[str, Any]
+    ) -> Any:
         """What the action gives.
 
         Args:
@@ -167,6 +182,8 @@ class Cloud:
         self._throttle(action)
         if action in self._held_back:
             time.sleep(_LONGER_THAN_ANYBODY_WAITS)
+        if action in self._refused:
+            raise self._refused[action]
         if self._broken.get(action) is not None:
             return self._broken[action]
         if action == "sts:GetCallerIdentity":
@@ -181,6 +198,22 @@ class Cloud:
             raise Refusal("invalid", "Invalid parameter at 'registryIds' failed to satisfy constraint: 'size 10'")
         endpoint = f"https://{owner.account}.dkr.ecr.{claim.region}.{suffix(claim.region)}"
         return {"authorizationData": [self._token(owner, claim.region) | {"proxyEndpoint": endpoint}]}
+
+    def sso_role_credentials(self, token: str, account: str, role: str) -> dict[str, Any]:
+        """What IAM Identity Center's portal gives to the bearer of a token."""
+        arn = self._sso.get(token)
+        if arn != f"arn:aws:iam::{account}:role/{role}":
+            raise Refusal("sso", "Session token not found or invalid", 401)
+        life = timedelta(hours=1)
+        keys = self._add_session(arn, "sso", life).keys
+        return {
+            "roleCredentials": {
+                "accessKeyId": keys.access_key,
+                "secretAccessKey": keys.secret_key,
+                "sessionToken": keys.token,
+                "expiration": int((self.now() + life).timestamp() * 1000),
+            }
+        }
 
     def _authenticate(self, action: str, region: str | None, request: HttpRequest) -> tuple[Owner, Signature]:
         claim = claimed(request)
@@ -277,7 +310,7 @@ class Cloud:
         return self._assumed(role, params)
 
     def _assumed(self, role: Role, params: Mapping[str, Any]) -> dict[str, Any]:
-        owner = self._add_session(role.arn, params["RoleSessionName"], timedelta(hours=1))
+        owner = self._add_session(role.arn, params["RoleSessionName"], self.session_life)
         assert owner.expires_at
         return {
             "Credentials": {

@@ -1,4 +1,4 @@
-"""The way to the cloud: one HTTP address for AWS_ENDPOINT_URL, and a proxy behind which AWS's own names answer by TLS."""
+"""The way to the cloud: an HTTP address for AWS_ENDPOINT_URL, and a proxy behind which AWS's own names speak TLS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
 from fake_aws.cloud import Cloud, Refusal
@@ -126,10 +126,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.flush()
-        secure = context.wrap_socket(self.connection, server_side=True)
-        inner = type("Behind", (type(self),), {"behind": host})
-        inner(secure, self.client_address, self.server)
         self.close_connection = True
+        with context.wrap_socket(self.connection, server_side=True) as secure:
+            type("Behind", (type(self),), {"behind": host})(secure, self.client_address, self.server)
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if url.path != "/federation/credentials":
+            self._send(404, "text/plain", "")
+            return
+        query = dict(parse_qsl(url.query))
+        token = self.headers.get("x-amz-sso_bearer_token", "")
+        try:
+            found = self.aws.cloud.sso_role_credentials(token, query["account_id"], query["role_name"])
+        except Refusal as refusal:
+            code = {"__type": "UnauthorizedException", "message": refusal.message}
+            self._send(
+                refusal.status, "application/json", json.dumps(code), {"x-amzn-ErrorType": "UnauthorizedException"}
+            )
+        else:
+            self._send(200, "application/json", json.dumps(found))
 
     def do_POST(self) -> None:
         self.aws.hang_if_asked_to()
@@ -156,9 +172,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _query(self, request: HttpRequest) -> None:
         params = dict(parse_qsl(request.body.decode()))
         operation = params.get("Action", "?")
+        if params.get("Version") != "2011-06-15":
+            operation = "?"
         try:
-            if params.get("Version") != "2011-06-15":
-                raise Refusal("no-action", "Could not find operation", 400)
             found = self._perform(f"sts:{operation}", request, params)
         except Refusal as refusal:
             error = {"Error": {"Type": "Sender", "Code": _CODES[refusal.kind][1], "Message": refusal.message}}
@@ -174,9 +190,11 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refusal("no-action", f"{self.behind} knows no {action}", 404)
         return self.aws.cloud.perform(action, self.behind, place.region if place else None, request, params)
 
-    def _send(self, status: int, kind: str, text: str) -> None:
+    def _send(self, status: int, kind: str, text: str, headers: Mapping[str, str] | None = None) -> None:
         content = text.encode()
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("x-amzn-RequestId", "example")

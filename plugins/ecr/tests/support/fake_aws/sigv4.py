@@ -49,7 +49,7 @@ def claimed(request: HttpRequest) -> Signature | None:
     if not found or not re.fullmatch(r"\d{8}T\d{6}Z", date) or not date.startswith(found["day"]):
         return None
     names = tuple(found["headers"].split(";"))
-    if not _MUST_BE_SIGNED <= set(names) or list(names) != sorted(names):
+    if not set(names) >= _MUST_BE_SIGNED or list(names) != sorted(names):
         return None
     return Signature(
         access_key=found["key"],
@@ -75,7 +75,10 @@ def is_valid(request: HttpRequest, claim: Signature, secret_key: str) -> bool:
 
 def _canonical(request: HttpRequest, claim: Signature) -> str:
     url = urlsplit(request.target)
-    query = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in parse_qsl(url.query, True))
+    query = sorted(
+        (quote(name, safe="-_.~"), quote(value, safe="-_.~"))
+        for name, value in parse_qsl(url.query, keep_blank_values=True)
+    )
     return "\n".join(
         [
             request.method,
