@@ -101,7 +101,7 @@ def test_its_own_tests_pass_with_the_wheel(name: str, environment: FreshEnvironm
 
 
 @pytest.mark.parametrize("asked", ["named", "automatic"])
-def test_a_base_image_of_a_self_hosted_registry_that_an_option_claims(  # noqa: PLR0913, PLR0917  # fixtures
+def test_a_base_image_of_a_self_hosted_registry_that_an_option_claims(  # fixtures
     asked: str,
     environment: FreshEnvironment,
     azure: Any,

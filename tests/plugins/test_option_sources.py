@@ -41,11 +41,11 @@ def test_nothing_said_gives_defaults_without_origin() -> None:
 # sources with what they add, in descending precedence; each row is a source below the one before
 LADDER: list[tuple[dict[str, Any], str, str]] = [
     ({"cli": {"--ecr-region": ["cli-1", "cli-2"]}}, "cli-2", "--ecr-region"),
+    ({"request": {"Ecr_Region": "json-1"}}, "json-1", "request: ecr_region"),
+    ({"request": {"region": "json-2"}}, "json-2", "request: region"),
     ({"env": {"ECR_REGION": "env-1"}}, "env-1", "ECR_REGION"),
     ({"env": {"REGION": "env-2"}}, "env-2", "REGION"),
     ({"env": {"OLD_REGION": "env-3"}}, "env-3", "OLD_REGION"),
-    ({"request": {"Ecr_Region": "json-1"}}, "json-1", "request: ecr_region"),
-    ({"request": {"region": "json-2"}}, "json-2", "request: region"),
     ({"yaml": yaml(region="yaml")}, "yaml", "ocibuild.yml: auth.ecr.region"),
 ]
 

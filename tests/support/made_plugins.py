@@ -48,7 +48,7 @@ class Site:
         self.directory = directory
         directory.mkdir(exist_ok=True)
 
-    def add(  # noqa: PLR0913  # each part of a distribution can be made odd
+    def add(
         self,
         plugin_id: str,
         source: str = "",

@@ -54,8 +54,8 @@ def spelling_rows(option: Option, spellings: Spellings) -> tuple[tuple[str, str]
     off = [spellings.cli_off] if spellings.cli_off else []
     return (
         ("command line", ", ".join([*on_command_line, *off])),
-        ("environment", ", ".join(spellings.variables())),
         ("request", ", ".join(name.lower() for name in spellings.variables())),
+        ("environment", ", ".join(spellings.variables())),
         ("YAML", _yaml(option, spellings)),
     )
 

@@ -64,16 +64,16 @@ class OptionSources:
 
     Args:
         cli: what was given on the command line, by `Spellings.cli`, `cli_off` or `cli_file`, in order.
+        request: the `config` of the request on stdin; keys in any case.
         env: the environment; an empty variable counts as unset.
         yaml: files of settings, highest precedence first.
-        request: the `config` of the request on stdin; keys in any case.
         stdin: where `--…-file -` reads from; None refuses it.
     """
 
     cli: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    request: Mapping[str, object] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     yaml: Sequence[Document] = ()
-    request: Mapping[str, object] = field(default_factory=dict)
     stdin: StdinOnce | None = None
 
 
@@ -131,8 +131,8 @@ def exporter_attributes(owner: Owner, attributes: Sequence[tuple[str, str]]) -> 
 def _given(option: Option, spellings: Spellings, sources: OptionSources) -> Iterator[_Given]:
     """What was said about one option, highest precedence first."""
     yield from _on_command_line(option, spellings, sources)
-    yield from _in_environment(option, spellings, sources)
     yield from _in_request(option, spellings, sources)
+    yield from _in_environment(option, spellings, sources)
     yield from _in_yaml(option, spellings, sources)
 
 
