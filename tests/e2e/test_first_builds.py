@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from ocibuild_testkit.registry import PasswordAuth, busybox_files
+from ocibuild_testkit.proxy import NameProxy
+from ocibuild_testkit.registry import GatedRegistry, Identity, IssuedPasswords, PasswordAuth, busybox_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from ocibuild_testkit.registry import RegistryServer
+    from ocibuild_testkit.registry import Authority, RegistryServer
     from support.hub import DockerHub
     from support.programs import ProgramRunner
     from support.users import OrdinaryUser
@@ -65,3 +67,31 @@ def test_a_password_registry_works_with_the_build(
     run("build", ".", "--login", "basic", env=env, cwd=work).succeeded()
 
     assert {one.username for one in tls_registry.requests if one.status == 200} == {"alice"}
+
+
+def test_a_registry_with_a_clouds_name_and_a_long_password_works_with_the_build(
+    tls_authority: Authority, fresh_secret: Callable[[], str], run: ProgramRunner, sandbox: Path
+) -> None:
+    host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    password = fresh_secret() * 60
+    passwords = IssuedPasswords()
+    passwords.issue(Identity(username="AWS", password=password, push=()))
+    with (
+        GatedRegistry(passwords, tls=tls_authority, host=host, bind="127.0.0.1") as registry,
+        NameProxy({host: f"127.0.0.1:{registry.port}"}) as proxy,
+    ):
+        registry.push_image("team/base:1", files=busybox_files())
+        work = sandbox / "work"
+        work.mkdir()
+        (work / "Dockerfile").write_text(f"FROM {host}/team/base:1\nRUN echo built\n")
+        env = {
+            "BUILDKIT_EXTRA_CONFIG": registry.buildkitd_toml(host),
+            "HTTPS_PROXY": proxy.url,
+            "PASS": f"AWS:{password}",
+            "REG_URL": f"https://{host}",
+        }
+
+        run("build", ".", "--login", "basic", env=env, cwd=work).succeeded()
+
+    assert {one.username for one in registry.requests if one.status == 200} == {"AWS"}
+    assert all(one.host == host for one in registry.requests)

@@ -47,9 +47,9 @@ class DockerHub(RegistryServer):
             self.push("docker/dockerfile:1", frontend_image())
             self._has_frontend = True
 
-    def buildkitd_toml(self) -> str:
+    def buildkitd_toml(self, name: str | None = None) -> str:
         """What buildkitd.toml needs so that this is docker.io."""
-        return f'[registry."docker.io"]\nmirrors = ["{self.address}"]\n{super().buildkitd_toml()}'
+        return f'[registry."docker.io"]\nmirrors = ["{self.address}"]\n{super().buildkitd_toml(name)}'
 
 
 def _files(platform: str, extra: dict[str, str]) -> dict[str, Content]:

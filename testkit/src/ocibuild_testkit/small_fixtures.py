@@ -9,7 +9,10 @@ import pytest
 from ocibuild_testkit.clock import FakeClock
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ocibuild_testkit.broker import ProviderBroker
+    from ocibuild_testkit.docker_home import DockerHome
 
 
 @pytest.fixture
@@ -24,3 +27,11 @@ def broker() -> type[ProviderBroker]:
     from ocibuild_testkit.broker import ProviderBroker
 
     return ProviderBroker
+
+
+@pytest.fixture
+def docker_home(tmp_path: Path) -> DockerHome:
+    """A home directory with a docker config of the test's own, and credential helpers."""
+    from ocibuild_testkit.docker_home import DockerHome
+
+    return DockerHome(tmp_path / "docker-home")

@@ -8,9 +8,11 @@ Example:
 """
 
 from ocibuild_testkit.registry.accounts import Accounts, Identity
-from ocibuild_testkit.registry.auth import NoAuth, PasswordAuth, RegistryAuth, TokenAuth, basic_header
+from ocibuild_testkit.registry.auth import NoAuth, PasswordAuth, RegistryAuth, TokenAuth
+from ocibuild_testkit.registry.basic import basic_credentials, basic_header
 from ocibuild_testkit.registry.client import RegistryClient, digest_of
 from ocibuild_testkit.registry.errors import RegistryError
+from ocibuild_testkit.registry.gate import GatedRegistry, GateManners, Refusal
 from ocibuild_testkit.registry.images import (
     Content,
     File,
@@ -22,6 +24,7 @@ from ocibuild_testkit.registry.images import (
     layer,
     own_platform,
 )
+from ocibuild_testkit.registry.issued import Issued, IssuedPasswords
 from ocibuild_testkit.registry.realm import TokenRequest
 from ocibuild_testkit.registry.requests_log import Request
 from ocibuild_testkit.registry.server import RegistryServer
@@ -32,11 +35,16 @@ __all__ = [
     "Authority",
     "Content",
     "File",
+    "GateManners",
+    "GatedRegistry",
     "Identity",
     "Image",
+    "Issued",
+    "IssuedPasswords",
     "NoAuth",
     "PasswordAuth",
     "PushedImage",
+    "Refusal",
     "RegistryAuth",
     "RegistryClient",
     "RegistryError",
@@ -45,6 +53,7 @@ __all__ = [
     "ServerCertificate",
     "TokenAuth",
     "TokenRequest",
+    "basic_credentials",
     "basic_header",
     "build_image",
     "build_index",

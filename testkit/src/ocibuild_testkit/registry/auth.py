@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from ocibuild_testkit.registry.accounts import Accounts, Identity
+from ocibuild_testkit.registry.basic import basic_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -162,11 +162,6 @@ class TokenAuth(RegistryAuth):
     def own_authorization(self, repository: str) -> str:
         """See `RegistryAuth.own_authorization`."""
         return f"Bearer {self.realm.token_for(repository, 'pull', 'push', 'delete')}"
-
-
-def basic_header(username: str, password: str) -> str:
-    """The header `Authorization` of HTTP's Basic scheme (RFC 7617), in UTF-8."""
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
 def _check_length(password: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import secrets
 import threading
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from ocibuild_testkit.registry.accounts import Accounts, Identity
+from ocibuild_testkit.registry.basic import basic_credentials
 from ocibuild_testkit.registry.httpd import Handler, HttpServer
 from ocibuild_testkit.registry.jwt import SigningKey
 
@@ -120,7 +119,7 @@ class TokenRealm:
         scopes = tuple(part for scope in query.get("scope", ()) for part in scope.split())
         if authorization is None:
             return _Question(grant="anonymous", username="", identity=self._anonymous, scopes=scopes)
-        username, password = _basic(authorization)
+        username, password = basic_credentials(authorization)
         return _Question(
             grant="basic",
             username=username,
@@ -206,17 +205,6 @@ def _actions(action: str) -> tuple[str, ...]:
 def _scope_text(access: Mapping[str, object]) -> str:
     actions = access["actions"]
     return f"{access['type']}:{access['name']}:{','.join(actions if isinstance(actions, list) else ())}"
-
-
-def _basic(authorization: str) -> tuple[str, str]:
-    scheme, _, encoded = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        username, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return username, password
 
 
 def _first(form: Form, name: str) -> str:

@@ -166,9 +166,13 @@ class RegistryServer:
 
         return push(self.client(), self.address, name, image)
 
-    def buildkitd_toml(self) -> str:
-        """What buildkitd.toml needs so that BuildKit can talk to it: its authority, or that it is plain HTTP."""
-        table = f"[registry.{json.dumps(self.address)}]\n"
+    def buildkitd_toml(self, name: str | None = None) -> str:
+        """What buildkitd.toml needs so that BuildKit can talk to it: its authority, or that it is plain HTTP.
+
+        Args:
+            name: what references call it, when that is not `address` (a name that a proxy maps to it).
+        """
+        table = f"[registry.{json.dumps(name or self.address)}]\n"
         if self.authority is None:
             return f"{table}http = true\n"
         # BuildKit takes every loopback address for plain HTTP unless it is told (moby/buildkit, util/resolver).
@@ -182,6 +186,8 @@ class RegistryServer:
         return self._directory / "ca.crt"
 
     def _start(self, binary: Path, directory: Path) -> None:
+        if self.authority:
+            self.authority.write(directory / "ca.crt")
         auth = self.auth.start(directory, host=self.host, authority=self.authority)
         configuration = directory / "config.json"
         # The registry reads YAML, of which JSON is a part.
@@ -196,14 +202,6 @@ class RegistryServer:
         self._port = int(self._process.wait_for_line(_listening_port, seconds=_START_SECONDS))
 
     def _configuration(self, directory: Path, auth: Mapping[str, object]) -> dict[str, object]:
-        http: dict[str, object] = {
-            "addr": f"{_bracketed(self._bind)}:{self._wanted_port}",
-            "secret": secrets.token_hex(16),
-        }
-        if self.authority:
-            self.authority.write(directory / "ca.crt")
-            certificate, key = self.authority.issue((self.host, self._bind, *self._names, *_BY_NAME)).write(directory)
-            http["tls"] = {"certificate": str(certificate), "key": str(key)}
         return {
             "version": "0.1",
             "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": True}},
@@ -212,9 +210,20 @@ class RegistryServer:
                 "delete": {"enabled": True},
                 "maintenance": {"uploadpurging": {"enabled": False}},
             },
-            "http": http,
+            "http": {"secret": secrets.token_hex(16), **self._listener(directory)},
             **({"auth": auth} if auth else {}),
         }
+
+    def _listener(self, directory: Path) -> dict[str, object]:
+        """Where and how the registry's process listens: a part of its configuration's section `http`."""
+        address = {"addr": f"{_bracketed(self._bind)}:{self._wanted_port}"}
+        if self.authority is None:
+            return dict(address)
+        certificate, key = self.authority.issue(self._certificate_names()).write(directory)
+        return {**address, "tls": {"certificate": str(certificate), "key": str(key)}}
+
+    def _certificate_names(self) -> tuple[str, ...]:
+        return (self.host, self._bind, *self._names, *_BY_NAME)
 
     def _running(self) -> ServerProcess:
         if self._process is None:
