@@ -47,7 +47,7 @@ setup: ## Make .venv alone
 	@scripts/setup.sh test
 
 lock: ## Lock the requirements anew
-	for name in uv dev; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
+	for name in uv go dev; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 	    requirements/$$name.in -o requirements/$$name.txt; done
 
 clean:

