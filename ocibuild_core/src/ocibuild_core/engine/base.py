@@ -65,7 +65,7 @@ class Engine(ABC):
 
     @abstractmethod
     def request_stop(self) -> None:
-        """Let it end while other work goes on; `stop` then waits for that. Only when nothing is solved any more."""
+        """Let it end after a good build, while other work goes on; `stop` then waits for that."""
 
     @abstractmethod
     def stop(self) -> None:

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 Tables = Mapping[str, object]
 
-GIGABYTE = 10**9
-_RESERVED = 2 * GIGABYTE
-"""What garbage collection leaves alone even on a full disk, so that the next build still finds something."""
+_RESERVED = 2 * 10**9
 _MIN_FREE = "10%"
 """Below that much free disk it collects more than the limit asks for."""
 
@@ -55,6 +53,11 @@ class DaemonPlan:
     max_cache: int
 
 
+def reserved_space(max_cache: int) -> int:
+    """Bytes that garbage collection leaves alone even on a full disk, so that the next build still finds something."""
+    return min(_RESERVED, max_cache)
+
+
 def own_tables(plan: DaemonPlan) -> dict[str, object]:
     """The tables for it (docs/buildkitd.toml.md in moby/buildkit)."""
     worker: dict[str, object] = {
@@ -62,7 +65,7 @@ def own_tables(plan: DaemonPlan) -> dict[str, object]:
         "binary": str(plan.runc),
         "rootless": plan.is_rootless,
         "gc": True,
-        "reservedSpace": str(min(_RESERVED, plan.max_cache)),
+        "reservedSpace": str(reserved_space(plan.max_cache)),
         "maxUsedSpace": str(plan.max_cache),
         "minFreeSpace": _MIN_FREE,
         "defaultCgroupParent": plan.cgroup_parent,

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ocibuild_core.engine.lease import Lease
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
-_STOPPING = 4.0
-"""Seconds that the program waits for the keeper's work beyond the daemon's own end; it goes on without the program."""
+_STOPPING = 4.5
+"""Seconds that the program waits for the keeper's work, which goes on without it."""
 
 
 class Isolation(Enum):
@@ -137,7 +137,6 @@ class Keeper:
         self.fd = reports
         self.reports = Reports()
         self._lifeline = lifeline
-        self._is_stopped = False
 
     def update(self, timeout: float = 0.0) -> Reports:
         """Read what it told meanwhile, waiting up to `timeout` seconds for something."""
@@ -153,17 +152,14 @@ class Keeper:
         self._order(f"client {pid} {start_time(pid) or 0}")
 
     def order_stop(self, grace: float) -> None:
-        """Have the daemon ended and all cleaned up; does not wait."""
-        if not self._is_stopped:
-            self._is_stopped = True
-            self._order(f"stop {grace}")
+        """Have the daemon ended, with KILL after so many seconds, and all cleaned up; does not wait."""
+        self._order(f"stop {grace}")
 
-    def stop(self, grace: float) -> None:
-        """End the daemon and clean up. What takes the keeper long goes on without us. Later calls do nothing."""
+    def stop(self) -> None:
+        """Wait for what was ordered. What takes the keeper long goes on without us. Later calls do nothing."""
         if self._lifeline < 0:
             return
-        self.order_stop(grace)
-        deadline = time.monotonic() + grace + _STOPPING
+        deadline = time.monotonic() + _STOPPING
         while not self.reports.is_closed and (left := deadline - time.monotonic()) > 0:
             self.update(left)
         if self.reports.is_closed and not self.reports.is_done:

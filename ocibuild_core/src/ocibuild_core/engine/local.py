@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ocibuild_core.engine import rootless
 from ocibuild_core.engine.base import Engine
 from ocibuild_core.engine.client import Watch
+from ocibuild_core.engine.collection import is_due, prune_arguments
 from ocibuild_core.engine.find import FROM_PATH
 from ocibuild_core.engine.log import last_lines
-from ocibuild_core.engine.process import capture
+from ocibuild_core.engine.process import Capture, capture
 from ocibuild_core.engine.solve import Solver, signal_name
 from ocibuild_core.engine.versions import CACHE_LIMIT, Version, check_features, parse_version, show_version
 from ocibuild_core.errors import EngineError
@@ -32,6 +33,9 @@ _POLL = 0.002
 """Seconds between looks while the daemon does not listen yet; from then on it wakes us."""
 _GRACE = 1.0
 """Seconds between TERM and KILL. Nobody is connected any more; then it takes about 5 ms."""
+_ANSWERING = 5.0
+"""Seconds for a short question to one of BuildKit's programs."""
+_NO_ENVIRONMENT = {"PATH": os.defpath}
 _NEWS = 1.0
 """Seconds for the keeper to tell of an end that we have noticed ourselves."""
 
@@ -72,7 +76,9 @@ class LocalEngine(Engine):
         self._keeper = keeper
         self._places = places
         self._deadline = deadline
-        self._is_ready = False
+        self._ready_since: float | None = None
+        self._versions: dict[Path, Version | None] = {}
+        self._is_stopping = False
         self._solver = Solver(
             (str(programs.buildctl), f"--addr=unix://{places.socket}"), settings, keeper, reference=places.reference
         )
@@ -82,7 +88,7 @@ class LocalEngine(Engine):
     @property
     def describe(self) -> str:
         """See `Engine`."""
-        version = self._version(str(self._programs.buildkitd))
+        version = self._version(self._programs.buildkitd)
         origin = self._programs.origin if self._programs.origin != FROM_PATH else f"{self._programs.buildkitd}"
         kept = "state" if self._places.state.is_kept else "throw-away state"
         number = show_version(version) if version else "(unknown version)"
@@ -90,19 +96,21 @@ class LocalEngine(Engine):
 
     def wait_ready(self) -> None:
         """See `Engine`."""
-        if self._is_ready:
+        if self._ready_since is not None:
             return
         from ocibuild_core.engine.readiness import Probe  # noqa: PLC0415  # `socket` loads while the daemon does
 
-        if self._programs.origin == FROM_PATH:
-            self.require([CACHE_LIMIT])
+        questions = self._ask_versions()
         probe = Probe(self._places.socket)
         try:
             while not probe.is_serving():
                 self._wait_for_news(probe.fd)
         finally:
             probe.close()
-        self._is_ready = True
+            for program, question in questions.items():
+                self._versions[program] = parse_version(question.result(self._deadline)[1].decode(errors="replace"))
+        self._ready_since = time.monotonic()
+        self.require([CACHE_LIMIT])
 
     def require(self, features: Iterable[Feature]) -> None:
         """See `Engine`. The wheel's BuildKit is as new as we are."""
@@ -110,7 +118,7 @@ class LocalEngine(Engine):
             return
         wanted = tuple(features)
         for program in (self._programs.buildkitd, self._programs.buildctl):
-            check_features(self._version(str(program)), wanted, what=f"{program} on PATH")
+            check_features(self._version(program), wanted, what=f"{program} on PATH")
 
     def solve(
         self,
@@ -133,12 +141,40 @@ class LocalEngine(Engine):
 
     def request_stop(self) -> None:
         """See `Engine`."""
-        # Before it is ready nothing was entrusted to it, and it may not listen to TERM yet.
-        self._keeper.order_stop(_GRACE if self._is_ready else 0.0)
+        if self._ready_since is not None and self._places.state.is_kept:
+            self._keep_to_limit(time.monotonic() - self._ready_since)
+        self._order_stop()
 
     def stop(self) -> None:
         """See `Engine`."""
-        self._keeper.stop(_GRACE if self._is_ready else 0.0)
+        self._order_stop()
+        self._keeper.stop()
+
+    def _order_stop(self) -> None:
+        if not self._is_stopping:
+            self._is_stopping = True
+            # Before it is ready nothing was entrusted to it, and it may not listen to TERM yet.
+            self._keeper.order_stop(0.0 if self._ready_since is None else _GRACE)
+
+    def _ask_versions(self) -> dict[Path, Capture]:
+        """The questions to programs that are not ours, answered while the daemon starts."""
+        if self._programs.origin != FROM_PATH:
+            return {}
+        programs = (self._programs.buildkitd, self._programs.buildctl)
+        return {program: Capture([str(program), "--version"], _NO_ENVIRONMENT) for program in programs}
+
+    def _version(self, program: Path) -> Version | None:
+        if program not in self._versions:
+            _, printed = capture([str(program), "--version"], _NO_ENVIRONMENT, timeout=_ANSWERING)
+            self._versions[program] = parse_version(printed.decode(errors="replace"))
+        return self._versions[program]
+
+    def _keep_to_limit(self, lived: float) -> None:
+        """Have garbage collected if BuildKit has long not had the time. What goes wrong is the next run's."""
+        if self._is_stopping or not is_due(self._places.state.short_runs, lived):
+            return
+        command = [*self._solver.client, *prune_arguments(self._settings.max_cache)]
+        capture(command, self._solver.environment({}), timeout=_ANSWERING)
 
     def _wait_for_news(self, connection: int | None) -> None:
         """Wait for the daemon's first word, its end, or the deadline."""
@@ -161,11 +197,11 @@ class LocalEngine(Engine):
         from ocibuild_core.engine.readiness import is_listening  # noqa: PLC0415  # loaded by `wait_ready`
 
         reports = self._keeper.update()
-        if not reports.is_daemon_gone and self._is_ready and not is_listening(self._places.socket):
+        if not reports.is_daemon_gone and self._ready_since is not None and not is_listening(self._places.socket):
             reports = self._keeper.update(_NEWS)  # the news is on its way
         if not reports.is_daemon_gone:
             return
-        when = "during the build" if self._is_ready else "while it started"
+        when = "during the build" if self._ready_since is not None else "while it started"
         if reports.failure is not None:
             raise EngineError("the engine could not be started", why=reports.failure, do=self._remedy(reports.failure))
         if reports.exit_code is None:
@@ -184,7 +220,3 @@ class LocalEngine(Engine):
         if self._programs.rootlesskit:
             return rootless.remedy(text)
         return ""
-
-    def _version(self, program: str) -> Version | None:
-        _, printed = capture([program, "--version"], {"PATH": os.defpath}, timeout=5.0)
-        return parse_version(printed.decode(errors="replace"))

@@ -49,7 +49,8 @@ def reach(settings: EngineSettings) -> RemoteEngine:
         solver = Solver(client, settings, keeper, reference=runtime.path / "reference", programs=programs)
         return RemoteEngine(settings=settings, solver=solver, keeper=keeper, relay=relay)
     except BaseException:
-        keeper.stop(0)
+        keeper.order_stop(0)
+        keeper.stop()
         raise
 
 
@@ -71,6 +72,7 @@ class RemoteEngine(Engine):
         self._keeper = keeper
         self._relay = relay
         self._printed = ""
+        self._is_stopping = False
         self._deadline = time.monotonic() + settings.start_timeout
         self._greeting: Capture | None = Capture([*solver.client, "debug", "info"], solver.environment({}))
 
@@ -120,13 +122,16 @@ class RemoteEngine(Engine):
 
     def request_stop(self) -> None:
         """See `Engine`."""
-        self._keeper.order_stop(0)
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._keeper.order_stop(0)
 
     def stop(self) -> None:
         """See `Engine`: it runs on; what we made to reach it goes."""
+        self.request_stop()
         if self._greeting:
             self._greeting.abandon()
             self._greeting = None
         if self._relay:
             self._relay.close()
-        self._keeper.stop(0)
+        self._keeper.stop()

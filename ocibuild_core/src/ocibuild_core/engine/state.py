@@ -49,6 +49,11 @@ class State:
         return self.lease.path / "tmp"
 
     @property
+    def short_runs(self) -> Path:
+        """Counts the runs that were too short for BuildKit's own garbage collection."""
+        return self.lease.path / "short-runs"
+
+    @property
     def log(self) -> Path:
         """What the daemon of the last run said."""
         return self.lease.path / "buildkitd.log"
