@@ -33,7 +33,8 @@ lint:
 
 types:
 	@scripts/setup.sh check
-	mypy
+	mypy ocibuild_core/src plugins/*/src engine/src engine/gowheel testkit/src testkit/registry/src benchmarks scripts
+	for tests in tests plugins/*/tests engine/tests testkit/tests testkit/registry/tests; do mypy "$$tests" || exit 1; done
 
 wheels: ## Build every wheel, then use them where the sources are gone
 	@scripts/setup.sh check

@@ -18,7 +18,7 @@ import ocibuild_buildkit
 from benchmarks.pairs import HEADER, command, row, time_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BIN = Path(sys.executable).parent
 LARGE_FILES, LARGE_FILE_BYTES = 500, 1024 * 1024
@@ -95,9 +95,12 @@ def helper_row() -> str:
     """One call of the credential helper as BuildKit's client makes it, answered by the broker."""
     from ocibuild_core.auth.broker import Broker
     from ocibuild_core.auth.compose import compose
-    from ocibuild_core.auth.protocol import Reply
+    from ocibuild_core.auth.protocol import Reply, Responder
 
-    class Instant:
+    class Instant(Responder):
+        def __init__(self) -> None:
+            """Resolves nothing."""
+
         def reply(self, action: str, question: bytes) -> Reply:
             del action, question
             return Reply(status=0, output=b"{}\n")
@@ -113,7 +116,7 @@ def helper_row() -> str:
     return row("one credential helper call", figure, f"≤ {goal * 1000:.0f} ms", reached=pair.ours <= goal)
 
 
-def _ours(work: Path, context: Path) -> object:
+def _ours(work: Path, context: Path) -> Callable[[], object]:
     (work / "image").mkdir(exist_ok=True)
     argv = [str(BIN / "build"), "-q", "--state-dir", str(work / "state"), str(context)]
     return command(argv, cwd=work, env=_env())

@@ -133,8 +133,8 @@ def build_arguments(settings: BuildSettings) -> tuple[str, ...]:
         arguments.append("--no-cache")
     for pair in settings.registry_certs:
         # The daemon reads its own configuration; this is for the client, which talks to token servers itself.
-        context = (f"host={pair.key}", f"ca={Path(pair.value).absolute()}")
-        arguments += ["--registry-auth-tlscontext", ",".join(map(_csv_field, context))]
+        fields = (f"host={pair.key}", f"ca={Path(pair.value).absolute()}")
+        arguments += ["--registry-auth-tlscontext", ",".join(map(_csv_field, fields))]
     return tuple(arguments)
 
 
