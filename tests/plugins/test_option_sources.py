@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from ocibuild_core.errors import OcibuildError, UsageError
@@ -10,9 +11,6 @@ from ocibuild_core.option_sources import Document, OptionSources, StdinOnce, col
 from ocibuild_core.options import Option, OptionType, OptionValues
 from ocibuild_core.secret import Secret
 from ocibuild_core.spellings import Owner, OwnerKind
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 REGION = Option(name="region", help="Region", env=("REGION", "OLD_REGION"), default="eu-west-1")
 TRIES = Option(name="tries", help="Tries", type=OptionType.INT)
@@ -154,6 +152,16 @@ def test_secret_from_each_place(tmp_path: Path) -> None:
     assert token(OptionSources(request={"ecr_token_file": name})) == ("of-file", "request: ecr_token_file")
     assert token(OptionSources(yaml=by_env, env={"ANY": "a"})) == ("a", "ocibuild.yml: auth.ecr.token")
     assert token(OptionSources(yaml=by_file)) == ("of-file", "ocibuild.yml: auth.ecr.token")
+
+
+def test_plugin_may_read_the_file_of_a_secret_itself() -> None:
+    file = Option(name="token-file", help="File of the token", type=OptionType.PATH)
+    owner = Owner(kind=OwnerKind.PROVIDER, name="ecr", options=(TOKEN, file))
+    cli, env = {"--ecr-token-file": ["absent"]}, {"ECR_TOKEN_FILE": "other"}
+    values = collect_options(owner, OptionSources(cli=cli, env=env))
+    assert values.secret("token") is None
+    assert values.path("token-file") == Path("absent")
+    assert collect_options(owner, OptionSources(env=env)).path("token-file") == Path("other")
 
 
 def test_secret_has_no_spelling_on_the_command_line() -> None:

@@ -45,7 +45,8 @@ class OptionType(Enum):
     CHOICE = "choice"
     """`str`, one of `choices`, in any case."""
     SECRET = "secret"  # noqa: S105  # the name of a type
-    """`Secret`. Takes no value on the command line: environment, `--…-file`, or YAML that names one of them."""
+    """`Secret`. Takes no value on the command line: environment, `--…-file`, or YAML that names one of them. A plugin
+    that reads the file itself has another option for it, of type PATH, named like this one with `-file` behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

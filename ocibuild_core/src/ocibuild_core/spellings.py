@@ -93,13 +93,14 @@ def spell(owner: Owner, option: Option) -> Spellings:
     variable = f"{owner.name}-{option.name}".upper().replace("-", "_")
     env = (variable, *option.env)
     is_secret = option.type is OptionType.SECRET
+    has_file = is_secret and not _has_own_file_option(owner, option)
     cli = _on_command_line(owner, option.name)
     return Spellings(
         cli="" if is_secret else cli,
         cli_off=f"--no-{owner.name}-{option.name}" if _has_off_flag(owner, option) else "",
-        cli_file=f"{cli}-file" if is_secret else "",
+        cli_file=f"{cli}-file" if has_file else "",
         env=env,
-        env_file=f"{variable}_FILE" if is_secret else "",
+        env_file=f"{variable}_FILE" if has_file else "",
         yaml=(owner.kind.value, owner.name, option.name),
         json=tuple(name.lower() for name in env),
     )
@@ -114,6 +115,11 @@ def _on_command_line(owner: Owner, name: str) -> str:
     if owner.kind is OwnerKind.EXPORTER:
         return f"--output {owner.name},{name}"
     return f"--{owner.name}-{name}"
+
+
+def _has_own_file_option(owner: Owner, option: Option) -> bool:
+    """Whether the plugin reads the file itself: a token that is renewed in its file must be read each time."""
+    return any(other.name == f"{option.name}-file" for other in owner.options)
 
 
 def _has_off_flag(owner: Owner, option: Option) -> bool:

@@ -39,11 +39,12 @@ class PluginFlag(GroupedOption):
 
 
 def plugin_flags(catalog: Catalog) -> list[PluginFlag]:
-    """A flag for each option of each provider."""
+    """A flag for each option of each provider that has one; a secret whose file another option names has none."""
     return [
         PluginFlag(option, spellings, f"Login with {owner.name}")
         for owner in (Owner.of_provider(loaded.provider) for loaded in catalog.providers)
         for option, spellings in spelt(owner)
+        if spellings.flags()
     ]
 
 

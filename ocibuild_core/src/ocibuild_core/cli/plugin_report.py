@@ -134,7 +134,7 @@ def _option_as_json(option: Option, owner: Owner) -> dict[str, Any]:
         "type": option.type.value,
         "choices": list(option.choices),
         "default": default_text(option) or None,
-        "flags": list(spellings.flags()) or [spellings.cli or spellings.cli_file],
+        "flags": list(spellings.flags() or filter(None, (spellings.cli, spellings.cli_file))),
         "env": list(spellings.variables()),
         "yaml": ".".join(spellings.yaml),
         "request": list(spellings.json),
