@@ -159,21 +159,16 @@ class TestRoles:
         with pytest.raises(UsageError, match="ECR_EXTERNAL_ID: an item is no external id"):
             identity.identity_for(asked(role_arn=(ROLE,), external_id=(item,)), A)
 
-    @pytest.mark.parametrize(
-        ("options", "env", "expected"),
-        [
-            ({}, {}, "ocibuild"),
-            ({}, {"AWS_ROLE_SESSION_NAME": "pod"}, "pod"),
-            ({"session_name": "job-17"}, {"AWS_ROLE_SESSION_NAME": "pod"}, "job-17"),
-            ({"session_name": " "}, {}, "ocibuild"),
-        ],
-    )
-    def test_the_session_s_name(self, options: dict[str, str], env: dict[str, str], expected: str) -> None:
-        assert identity.identity_for(asked(env, **options), A).session_name == expected
+    @pytest.mark.parametrize(("given", "expected"), [(None, "ocibuild"), ("job-17", "job-17"), (" ", "ocibuild")])
+    def test_the_session_s_name(self, given: str | None, expected: str) -> None:
+        options = {"session_name": given} if given else {}
 
-    def test_a_bad_session_s_name_is_said(self) -> None:
-        with pytest.raises(UsageError, match="AWS_ROLE_SESSION_NAME: 'a b' is no name"):
-            identity.identity_for(asked({"AWS_ROLE_SESSION_NAME": "a b"}), A)
+        assert identity.identity_for(asked(role_arn=(ROLE,), **options), A).session_name == expected
+
+    @pytest.mark.parametrize("bad", ["a b", "x", "ü" * 3, "n" * 65])
+    def test_a_bad_session_s_name_is_said(self, bad: str) -> None:
+        with pytest.raises(UsageError, match="ECR_SESSION_NAME: .* is no name of a role session"):
+            identity.identity_for(asked(role_arn=(ROLE,), session_name=bad), A)
 
 
 class TestWebIdentity:
@@ -182,17 +177,16 @@ class TestWebIdentity:
 
         assert found.web_identity == TokenText(origin="ECR_WEB_IDENTITY_TOKEN", token=Secret("x.y.z"))
 
-    def test_a_token_from_a_file(self) -> None:
-        found = identity.identity_for(asked(role_arn=(ROLE,), web_identity_token_file=Path("t")), A)
+    def test_the_sdk_s_token_file_without_its_role_takes_the_option_s(self) -> None:
+        env = {"AWS_WEB_IDENTITY_TOKEN_FILE": "/t"}
 
-        assert found.web_identity == TokenFile(origin="ECR_WEB_IDENTITY_TOKEN_FILE", path=Path("t"))
+        assert identity.identity_for(asked(env, role_arn=(ROLE,)), A).web_identity == TokenFile(path=Path("/t"))
+        assert identity.identity_for(asked(env), A) == identity.Identity()
+        assert identity.identity_for(asked({**env, "AWS_ROLE_ARN": HUB}, role_arn=(ROLE,)), A).web_identity is None
+        assert identity.identity_for(asked(env, role_arn=(ROLE,), profile="p"), A).web_identity is None
 
     def test_an_empty_param_is_no_token(self) -> None:
         assert identity.identity_for(asked(role_arn=(ROLE,), web_identity_token=Secret(" \n")), A).web_identity is None
-
-    def test_two_tokens_are_an_error(self) -> None:
-        with pytest.raises(UsageError, match="both ECR_WEB_IDENTITY_TOKEN and ECR_WEB_IDENTITY_TOKEN_FILE"):
-            identity.identity_for(asked(web_identity_token=Secret("x.y.z"), web_identity_token_file=Path("t")), A)
 
     def test_a_token_without_a_role_is_an_error(self) -> None:
         with pytest.raises(UsageError, match="ECR_WEB_IDENTITY_TOKEN is given, but no role"):
@@ -221,7 +215,8 @@ class TestWebIdentity:
             ({"GITLAB_OIDC_TOKEN": "x.y.z"}, TokenText),
             ({**GITHUB, "AWS_ACCESS_KEY_ID": "A"}, None),
             ({**GITHUB, "AWS_PROFILE": "p"}, None),
-            ({"GITLAB_OIDC_TOKEN": "x.y.z", "AWS_WEB_IDENTITY_TOKEN_FILE": "/t"}, None),
+            ({"GITLAB_OIDC_TOKEN": "x.y.z", "AWS_WEB_IDENTITY_TOKEN_FILE": "/t"}, TokenFile),
+            ({**GITHUB, "AWS_WEB_IDENTITY_TOKEN_FILE": "/t", "AWS_ROLE_ARN": HUB}, None),
             ({"GITLAB_OIDC_TOKEN": "x.y.z", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://h"}, None),
             ({**GITHUB, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}, None),
         ],
@@ -283,6 +278,7 @@ def test_the_historic_variables_are_read() -> None:
     assert {option.name: option.env for option in EcrProvider.options if option.env} == {
         "region": ("REGION",),
         "registries": ("REGISTRIES",),
+        "session-name": ("AWS_ROLE_SESSION_NAME",),
     }
 
 

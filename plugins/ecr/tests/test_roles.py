@@ -132,11 +132,11 @@ class TestWebIdentity:
         path = tmp_path / "token"
         path.write_text(ci_token(life=-5))
         with pytest.raises(CredentialError, match="expired"):
-            nobody.get(REGISTRY_A, role_arn=(role,), web_identity_token_file=path)
+            nobody.with_env(AWS_WEB_IDENTITY_TOKEN_FILE=str(path)).get(REGISTRY_A, role_arn=(role,))
         path.write_text(ci_token() + "\n")
 
-        other = Asker(env=nobody.env)
-        assert other.login(REGISTRY_A, role_arn=(role,), web_identity_token_file=path).username == "AWS"
+        other = Asker(env={**nobody.env, "AWS_WEB_IDENTITY_TOKEN_FILE": str(path)})
+        assert other.login(REGISTRY_A, role_arn=(role,)).username == "AWS"
 
     @pytest.mark.parametrize(
         "make", [Path.touch, lambda path: path.write_bytes(b"\xff\xfe"), Path.mkdir, lambda _: None]
@@ -148,8 +148,8 @@ class TestWebIdentity:
         make(path)
 
         with pytest.raises(CredentialError) as caught:
-            nobody.get(REGISTRY_A, role_arn=(role,), web_identity_token_file=path)
-        assert "ECR_WEB_IDENTITY_TOKEN_FILE" in caught.value.why
+            nobody.with_env(AWS_WEB_IDENTITY_TOKEN_FILE=str(path)).get(REGISTRY_A, role_arn=(role,))
+        assert "AWS_WEB_IDENTITY_TOKEN_FILE" in caught.value.why
 
     def test_github_s_token_is_fetched_for_the_audience(self, nobody: Asker, role: str, machine: Machine) -> None:
         found = nobody.with_env(machine.github_env()).login(REGISTRY_A, role_arn=(role,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.plugin import (
@@ -21,7 +22,6 @@ from ocibuild_ecr import hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 DEFAULT_REGION = "eu-west-1"
 DEFAULT_AUDIENCE = "sts.amazonaws.com"
@@ -50,13 +50,17 @@ OPTIONS = (
         help="External id that the role's trust policy asks for, as ID, ACCOUNT=ID or ROLE_ARN=ID",
         type=OptionType.LIST,
     ),
-    Option(name="session-name", help="Name of the role session, as CloudTrail shows it (default: ocibuild)"),
+    Option(
+        name="session-name",
+        help="Name of the role session, as CloudTrail shows it",
+        default=DEFAULT_SESSION_NAME,
+        env=("AWS_ROLE_SESSION_NAME",),
+    ),
     Option(
         name="web-identity-token",
-        help="OIDC token that the first role is assumed with (Concourse idtoken, GitLab id_tokens)",
+        help="OIDC token that the first role is assumed with, as of Concourse's idtoken or GitLab's id_tokens",
         type=OptionType.SECRET,
     ),
-    Option(name="web-identity-token-file", help="File that holds such a token", type=OptionType.PATH),
     Option(
         name="web-identity",
         help="Whose OIDC token to take when none is given: auto takes GitHub's or GitLab's when a role is known",
@@ -104,8 +108,8 @@ class TokenText:
 class TokenFile:
     """An OIDC token in a file, read anew each time: whoever writes it renews it."""
 
-    origin: str
     path: Path
+    origin: str = "AWS_WEB_IDENTITY_TOKEN_FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +232,7 @@ def identity_for(context: ProviderContext, account: str | None) -> Identity:
         profile=profile(context.options),
         web_identity=web_identity,
         roles=roles,
-        session_name=_session_name(context),
+        session_name=_session_name(context.options) if roles else DEFAULT_SESSION_NAME,
     )
 
 
@@ -305,32 +309,28 @@ def _role_from_env(arn: str, web_identity: WebIdentity, options: OptionValues) -
 
 
 def _web_identity(context: ProviderContext, *, has_role: bool) -> WebIdentity | None:
-    given = _given_token(context.options)
-    if given:
-        return given
+    token = context.options.secret("web-identity-token")
+    if token and token.reveal().strip():
+        origin = context.options.origin("web-identity-token") or "web-identity-token"
+        return TokenText(origin=origin, token=Secret(token.reveal().strip()))
     choice = context.options.text("web-identity")
     if choice == "none":
         return None
-    tokens = {"github": _github_token(context), "gitlab": _gitlab_token(context)}
+    tokens: dict[str, WebIdentity | None] = {"github": _github_token(context), "gitlab": _gitlab_token(context)}
     if choice in tokens:
         return tokens[choice] or _raise_no_ci_token(choice)
-    has_said_who = profile(context.options) or any(context.env.get(name) for name in _OWN_CREDENTIALS)
-    if has_said_who or not has_role:
+    return _surrounding_token(context, tokens) if has_role and not profile(context.options) else None
+
+
+def _surrounding_token(context: ProviderContext, tokens: dict[str, WebIdentity | None]) -> WebIdentity | None:
+    """What lies ready, for a role that somebody named without saying how to become it."""
+    path = context.env.get("AWS_WEB_IDENTITY_TOKEN_FILE")
+    if path and not context.env.get("AWS_ROLE_ARN"):
+        # The SDK itself has no use for the file without a role; here the role is the option's.
+        return TokenFile(path=Path(path))
+    if any(context.env.get(name) for name in _OWN_CREDENTIALS):
         return None
     return next((token for token in tokens.values() if token), None)
-
-
-def _given_token(options: OptionValues) -> WebIdentity | None:
-    token = options.secret("web-identity-token")
-    text = token.reveal().strip() if token else ""
-    path = options.path("web-identity-token-file")
-    token_origin = options.origin("web-identity-token") or "web-identity-token"
-    path_origin = options.origin("web-identity-token-file") or "web-identity-token-file"
-    if text and path:
-        raise UsageError(f"both {token_origin} and {path_origin} are set", do="set one of them")
-    if text:
-        return TokenText(origin=token_origin, token=Secret(text))
-    return TokenFile(origin=path_origin, path=path) if path else None
 
 
 def _github_token(context: ProviderContext) -> GitHubToken | None:
@@ -357,20 +357,14 @@ def _raise_no_ci_token(choice: str) -> WebIdentity:
     raise CredentialsUnavailable(f"{choice}'s OIDC token was asked for, but the job has none", do=remedies[choice])
 
 
-def _session_name(context: ProviderContext) -> str:
-    named = (
-        (context.options.origin("session-name") or "session-name", context.options.text("session-name")),
-        ("AWS_ROLE_SESSION_NAME", context.env.get("AWS_ROLE_SESSION_NAME")),
-    )
-    for origin, value in named:
-        if value and value.strip():
-            if not _SESSION_NAME.fullmatch(value.strip()):
-                raise UsageError(
-                    f"{origin}: {value!r} is no name of a role session",
-                    do="use 2 to 64 letters, digits and + = , . @ - _",
-                )
-            return value.strip()
-    return DEFAULT_SESSION_NAME
+def _session_name(options: OptionValues) -> str:
+    name = _text(options, "session-name") or DEFAULT_SESSION_NAME
+    if not _SESSION_NAME.fullmatch(name):
+        raise UsageError(
+            f"{options.origin('session-name') or 'session-name'}: {name!r} is no name of a role session",
+            do="use 2 to 64 letters, digits and + = , . @ - _",
+        )
+    return name
 
 
 def _text(options: OptionValues, name: str) -> str | None:
