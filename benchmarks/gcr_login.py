@@ -63,7 +63,7 @@ def main() -> int:
             "PATH": os.environ["PATH"],
             "HOME": folder,
             "GOOGLE_APPLICATION_CREDENTIALS": str(key),
-            "HTTPS_PROXY": internet.proxy,
+            "HTTPS_PROXY": internet.proxy.url,
             "REQUESTS_CA_BUNDLE": str(authority.write(Path(folder, "ca.pem"))),
         }
         pair = time_pair(

@@ -68,7 +68,7 @@ class Google:
         """`build . ARGV` behind the proxy, on a machine that is not Google's."""
         ca = str(self.registry.ca_file)
         surroundings = {
-            "HTTPS_PROXY": self.internet.proxy,
+            "HTTPS_PROXY": self.internet.proxy.url,
             "SSL_CERT_FILE": ca,
             "NO_GCE_CHECK": "true",
             "BUILDKIT_EXTRA_CONFIG": f'[registry."{HOST}"]\nca = ["{ca}"]\n',
@@ -89,7 +89,7 @@ def google(tls_authority: Authority, leak_watcher: LeakWatcher, run: ProgramRunn
         Internet(cloud, tls_authority) as internet,
         RegistryServer(auth=guard, tls=tls_authority, host=HOST, bind="127.0.0.1") as registry,
     ):
-        internet.routes[HOST] = registry.port
+        internet.proxy.routes[f"{HOST}:443"] = f"127.0.0.1:{registry.port}"
         registry.push_image("project/team/base:1", files={**busybox_files(), "etc/motd": "the private base\n"})
         work = sandbox / "work"
         work.mkdir()
@@ -107,7 +107,7 @@ def test_a_service_accounts_key_opens_the_private_base(google: Google, leak_watc
     result = google.build("--login", "gcr", env={"GCR_KEY_JSON": key(google, leak_watcher)}).succeeded()
     assert "the private base" in result.stdout
     assert google.cloud.asked == ["oauth2 jwt-bearer"]
-    assert "oauth2.googleapis.com:443" in google.internet.connected
+    assert "oauth2.googleapis.com:443" in google.internet.proxy.asked
 
 
 def test_a_key_file_works_without_naming_the_plugin(google: Google, leak_watcher: LeakWatcher, tmp_path: Path) -> None:

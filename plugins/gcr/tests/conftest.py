@@ -46,7 +46,7 @@ def ask(internet: Internet, tls_authority: Authority, tmp_path: Path) -> Asker:
     return Asker(
         {
             "HOME": str(home),
-            "HTTPS_PROXY": internet.proxy,
+            "HTTPS_PROXY": internet.proxy.url,
             "SSL_CERT_FILE": str(tls_authority.write(tmp_path / "ca.pem")),
             "NO_GCE_CHECK": "true",
         }

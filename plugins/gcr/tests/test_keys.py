@@ -218,7 +218,7 @@ def test_who_waits_for_another_login_waits_no_longer_than_it_may(
 
     first = threading.Thread(target=hang)
     first.start()
-    while not internet.connected:
+    while not internet.proxy.asked:
         time.sleep(0.01)
     with pytest.raises(CredentialError, match="the login that another registry had started took too long"):
         ask("gcr.io", key_json=text, seconds=0.2)

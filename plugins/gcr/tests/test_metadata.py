@@ -26,7 +26,7 @@ def test_the_machines_account_logs_in_without_a_setting(
     assert credential.username == "oauth2accesstoken"
     assert credential.detail == f"service account {MACHINE} via the metadata server"
     assert metadata.asked[0] == "/"
-    assert internet.connected == []
+    assert internet.proxy.asked == ()
 
 
 @pytest.mark.usefixtures("metadata")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import socket
 import ssl  # noqa: TID253  # tests do not mind 10 ms
 import tempfile
 import threading
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+from ocibuild_testkit.proxy import NameProxy
 
 from fake_google.cloud import SCOPE, Cloud
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ocibuild_testkit.registry import Authority
 
 _HOSTS = ("oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com")
-_PROXY_HEAD_BYTES = 65536
 
 
 class _Server(ThreadingHTTPServer):
@@ -78,36 +77,27 @@ class Internet:
         busy: so many answers are 503 before the next real one.
         hangs: nobody answers at all.
         redirect_to: where every answer points instead of being one.
-        connected: the hosts that the proxy was asked for.
-        routes: ports of this machine by the host names that lead there; the port is always 443 to the caller.
+        proxy: the way to all of it; further hosts may be added to its routes.
     """
 
     def __init__(self, cloud: Cloud, authority: Authority) -> None:
         self.cloud = cloud
         self.busy = 0
         self.hangs = False
-        self.connected: list[str] = []
         self.redirect_to = ""
-        self.routes: dict[str, int] = {}
         self._released = threading.Event()
         self._google = _Running(self._tls(_Server(("127.0.0.1", 0), self._google_handler()), authority))
-        self._proxy = _Running(_Server(("127.0.0.1", 0), self._proxy_handler()))
-        self.routes.update(dict.fromkeys(_HOSTS, self._google.port))
+        self.proxy = NameProxy(dict.fromkeys(_HOSTS, self._google.address))
 
     def __enter__(self) -> Self:
         self._google.__enter__()
-        self._proxy.__enter__()
+        self.proxy.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._released.set()
-        self._proxy.__exit__(kind, error, tb)
+        self.proxy.__exit__(kind, error, tb)
         self._google.__exit__(kind, error, tb)
-
-    @property
-    def proxy(self) -> str:
-        """The value for HTTPS_PROXY."""
-        return f"http://{self._proxy.address}"
 
     @staticmethod
     def _tls(server: ThreadingHTTPServer, authority: Authority) -> ThreadingHTTPServer:
@@ -142,35 +132,6 @@ class Internet:
                 return super().date_time_string(timestamp or internet.cloud.now().timestamp())
 
         return Google
-
-    def _proxy_handler(self) -> type[BaseHTTPRequestHandler]:
-        internet = self
-
-        class Proxy(_Handler):
-            def do_CONNECT(self) -> None:
-                internet.connected.append(self.path)
-                host, _, port = self.path.partition(":")
-                if host not in internet.routes or port != "443":
-                    self.send_error(403, "not on the list")
-                    return
-                with socket.create_connection(("127.0.0.1", internet.routes[host])) as there:
-                    self.send_response(200)
-                    self.end_headers()
-                    self.close_connection = True
-                    back = threading.Thread(target=_pump, args=(there, self.connection), daemon=True)
-                    back.start()
-                    _pump(self.connection, there)
-                    back.join()
-
-        return Proxy
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(_PROXY_HEAD_BYTES):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
 
 
 class MetadataServer(_Running):
