@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from support.fresh_env import FreshEnvironment
     from support.made_plugins import Run, Site
     from support.programs import ProgramRunner
 
@@ -109,6 +113,23 @@ def test_a_broken_one_that_a_build_needs_ends_it_with_its_cause(
     assert "by --no-plugin good" in done.stderr
     done = run("build", ".", env={**env, "OCIBUILD_PLUGINS": "good,absent"}, cwd=sandbox).ended_with(4)
     assert "plugin 'absent': is listed by OCIBUILD_PLUGINS, but not installed" in done.stderr
+
+
+@pytest.mark.e2e
+def test_oldest_allowed_pluggy_finds_the_same(
+    ten_broken_and_one_good: Site, ocibuild: Run, fresh_environment: Callable[..., FreshEnvironment]
+) -> None:
+    oldest = fresh_environment("ocibuild-core", "pluggy==1.5.0").program("ocibuild")
+    command = [str(oldest), "plugins", "--json"]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ten_broken_and_one_good.directory)}
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
+    now = ocibuild("plugins", "--json").stdout
+
+    def problems(output: str) -> dict[str, str]:
+        return {row["id"]: row["problem"]["what"] for row in json.loads(output) if row["id"] in TEN}
+
+    assert problems(found) == problems(now)
+    assert len(problems(found)) == 10
 
 
 @pytest.mark.usefixtures("ten_broken_and_one_good")
