@@ -77,10 +77,13 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _leave(code: int) -> None:
-    """End the process, also when a plugin or its SDK left a thread behind that would keep it."""
+    """End the process, also when a plugin or its SDK left a thread behind that would keep it.
+
+    That may be a daemon, too: the interpreter waits at its end for the workers of every `concurrent.futures` pool.
+    """
     import threading  # noqa: PLC0415  # loaded by now, if there is more than one
 
-    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
+    if threading.active_count() > 1:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
