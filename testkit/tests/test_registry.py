@@ -263,6 +263,13 @@ def test_a_registry_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
     assert "ended with code" in str(caught.value)
 
 
+def test_a_registry_that_dies_in_the_middle_shows_its_log() -> None:
+    with pytest.raises(RegistryError, match="ended by itself with code -9") as caught, RegistryServer() as server:
+        os.kill(server.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+    assert "listening on 127.0.0.1" in str(caught.value)
+
+
 def test_a_missing_program_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ocibuild_registry", None)
     monkeypatch.setenv("PATH", str(tmp_path))

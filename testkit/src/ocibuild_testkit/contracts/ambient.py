@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Modules through which code reads the environment without meaning anything of their own.
 _ENVIRONMENT_PLUMBING = frozenset(
-    {"os", "_collections_abc", "collections.abc", "posixpath", "ntpath", "genericpath", "pathlib", "shutil", "getpass"}
+    {"os", "_collections_abc", "collections", "posixpath", "ntpath", "genericpath", "pathlib", "shutil", "getpass"}
 )
 
 # https://docs.python.org/3/library/audit_events.html
@@ -54,7 +54,7 @@ def watched_environment(package: str) -> Iterator[list[str]]:
     found: list[str] = []
 
     def note(name: str) -> None:
-        place = place_in_package(package, _ENVIRONMENT_PLUMBING.__contains__)
+        place = place_in_package(package, lambda module: module.partition(".")[0] in _ENVIRONMENT_PLUMBING)
         if place:
             found.append(f"{place} reads {name}")
 

@@ -64,11 +64,16 @@ class ServerProcess:
         atexit.register(self.stop)
 
     def stop(self) -> None:
-        """End it, politely first; harmless when it is not running."""
+        """End it, politely first; harmless when it is not running.
+
+        Raises `RegistryError` with the end of its log when it had ended by itself before.
+        """
         atexit.unregister(self.stop)
         process, self._process = self._process, None
         if process is None:
             return
+        if process.poll() is not None:
+            raise self._failure(f"ended by itself with code {process.returncode}")
         process.terminate()
         try:
             process.wait(_END_SECONDS)

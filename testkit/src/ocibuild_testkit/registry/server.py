@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -91,18 +92,25 @@ class RegistryServer:
         try:
             self._start(binary, self._directory)
         except BaseException:
-            self.stop()
+            # One that has died is what is being raised here already.
+            with suppress(RegistryError):
+                self.stop()
             raise
 
     def stop(self) -> None:
-        """End it, and remove its temporary directory; harmless when it is not running."""
+        """End it, and remove its temporary directory; harmless when it is not running.
+
+        Raises `RegistryError` with the end of its log when it had died before.
+        """
         process, self._process = self._process, None
-        if process:
-            process.stop()
-            self._last_log = process.log_text()
-        self.auth.stop()
-        if self._directory and not self._given_directory:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        try:
+            if process:
+                process.stop()
+        finally:
+            self._last_log = process.log_text() if process else self._last_log
+            self.auth.stop()
+            if self._directory and not self._given_directory:
+                shutil.rmtree(self._directory, ignore_errors=True)
 
     @property
     def port(self) -> int:
