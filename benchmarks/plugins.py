@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.pairs import HEADER, row
 
 _MODULE = '''
 """One of many plugins."""
@@ -55,23 +56,15 @@ def ocibuild_auth_providers() -> Iterable[AuthProvider]:
     return [Provider()]
 '''
 
+_COUNTS = (50, 100, 200)
 _ROUNDS = 25
-_GOAL_50 = 0.050
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the table: what was timed, seconds, and how it compares."""
-
-    what: str
-    seconds: float
-    compared: str
-    goal: str = ""
-    is_met: bool = True
-
-    def __str__(self) -> str:
-        verdict = "" if not self.goal else ("met" if self.is_met else "MISSED")
-        return f"{self.what:<34} {self.seconds * 1000:8.1f} ms  {self.compared:<22} {self.goal:<24} {verdict}".rstrip()
+def main() -> None:
+    """Print the table."""
+    print(HEADER)
+    for line in measure():
+        print(line)
 
 
 def make_site(directory: Path, plugins: int) -> Path:
@@ -94,43 +87,34 @@ def _seconds(command: list[str], site: Path) -> float:
     return time.perf_counter() - started
 
 
-def measure() -> list[Row]:
-    """All rows. Medians of differences within a round: what else the machine does falls on both sides of a pair."""
+def measure() -> list[str]:
+    """All rows. Medians of differences within a round: what else the machine does falls on both sides."""
     build = [str(Path(sys.executable).with_name("build")), "--help"]
-    with tempfile.TemporaryDirectory() as root:
-        sites = {count: make_site(Path(root) / str(count), count) for count in (0, 50, 100, 200)}
+    with tempfile.TemporaryDirectory(prefix="ocibuild-bench-") as root:
+        sites = {count: make_site(Path(root) / str(count), count) for count in (0, *_COUNTS)}
         for site in sites.values():
             _seconds(build, site)
         rounds = [{count: _seconds(build, site) for count, site in sites.items()} for _ in range(_ROUNDS)]
     plain = statistics.median(each[0] for each in rounds)
-    added = {count: statistics.median(each[count] - each[0] for each in rounds) for count in (50, 100, 200)}
-    per_plugin = {count: seconds / count for count, seconds in added.items()}
-    growth = per_plugin[200] / per_plugin[50]
+    added = {count: statistics.median(each[count] - each[0] for each in rounds) for count in _COUNTS}
+    growth = (added[200] / 200) / (added[50] / 50)
     return [
-        Row(what="build --help", seconds=plain, compared="1.00 x"),
-        *(_added(count, seconds, plain) for count, seconds in added.items()),
-        Row(
-            what="one plugin more, at 200",
-            seconds=per_plugin[200],
-            compared=f"{growth:.2f} x the same at 50",
-            goal="<= 1.25 x (linear)",
-            is_met=growth <= 1.25,  # noqa: PLR2004  # the goal beside it
+        _added_row(50, added[50], plain, goal="adds ≤ 50 ms", reached=added[50] <= 0.050),  # noqa: PLR2004
+        _added_row(100, added[100], plain, goal="", reached=True),
+        _added_row(200, added[200], plain, goal="", reached=True),
+        row(
+            "one plugin of 200 vs one of 50",
+            f"{growth:.2f} ({added[200] / 200 * 1000:.2f} ms each)",
+            "≤ 1.25 (linear)",
+            reached=growth <= 1.25,  # noqa: PLR2004
         ),
     ]
 
 
-def _added(count: int, seconds: float, plain: float) -> Row:
-    goal = f"adds <= {_GOAL_50 * 1000:.0f} ms" if count == 50 else ""  # noqa: PLR2004  # the number with a goal
-    compared = f"{(plain + seconds) / plain:.2f} x ({seconds * 1000:+.1f} ms)"
-    return Row(
-        what=f"build --help, {count} plugins",
-        seconds=plain + seconds,
-        compared=compared,
-        goal=goal,
-        is_met=not goal or seconds <= _GOAL_50,
-    )
+def _added_row(count: int, added: float, plain: float, *, goal: str, reached: bool) -> str:
+    figure = f"{(plain + added) / plain:.2f} ({added * 1000:+.0f} ms on {plain * 1000:.0f} ms)"
+    return row(f"`build --help` with {count} more plugins vs without", figure, goal, reached=reached)
 
 
 if __name__ == "__main__":
-    for row in measure():
-        print(row)
+    main()

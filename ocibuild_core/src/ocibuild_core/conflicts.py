@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ocibuild_core.catalog import PluginSource
     from ocibuild_core.exporting import Exporter
+    from ocibuild_core.options import Option
     from ocibuild_core.providers import AuthProvider
 
 
@@ -29,11 +30,6 @@ class Offer(NamedTuple):
     source: PluginSource
     providers: tuple[AuthProvider, ...]
     exporters: tuple[Exporter, ...]
-
-    def owners(self) -> Iterator[Owner]:
-        """Everything of it that has options."""
-        yield from map(Owner.of_provider, self.providers)
-        yield from map(Owner.of_exporter, self.exporters)
 
 
 class Reserved(NamedTuple):
@@ -60,17 +56,16 @@ NOTHING_RESERVED = Reserved()
 
 
 class _Claim(NamedTuple):
-    """One plugin wants one thing.
-
-    Args:
-        thing: what it wants, as messages name it.
-        wanted_for: what it wants it for: the owner or the option.
-        source: the plugin.
-    """
+    """One plugin wants one thing, for one of its owners or for an option of it."""
 
     thing: str
-    wanted_for: str
     source: PluginSource
+    owner: Owner
+    option: Option | None = None
+
+    def wanted_for(self) -> str:
+        """What it is wanted for, as messages name it."""
+        return f"option {self.option.name!r} of {self.owner}" if self.option else str(self.owner)
 
 
 def find_conflicts(offers: Sequence[Offer], reserved: Reserved) -> Mapping[str, Problem]:
@@ -94,22 +89,26 @@ def find_conflicts(offers: Sequence[Offer], reserved: Reserved) -> Mapping[str, 
 def _claims(offers: Sequence[Offer]) -> Iterator[_Claim]:
     for offer in offers:
         for provider in offer.providers:
+            owner = Owner.of_provider(provider)
             for name in (provider.name, *provider.aliases):
-                yield _Claim(
-                    thing=f"auth provider {name!r}", wanted_for=f"provider {provider.name!r}", source=offer.source
-                )
+                yield _Claim(f"auth provider {name!r}", offer.source, owner)
+            yield from _claims_of_options(offer.source, owner)
         for exporter in offer.exporters:
-            yield _Claim(thing=f"exporter {exporter.name!r}", wanted_for="itself", source=offer.source)
-        for owner in offer.owners():
-            for option, spellings in spelt(owner):
-                for spelling in (*spellings.flags(), *spellings.variables()):
-                    yield _Claim(thing=spelling, wanted_for=f"option {option.name!r} of {owner}", source=offer.source)
+            owner = Owner.of_exporter(exporter)
+            yield _Claim(f"exporter {exporter.name!r}", offer.source, owner)
+            yield from _claims_of_options(offer.source, owner)
+
+
+def _claims_of_options(source: PluginSource, owner: Owner) -> Iterator[_Claim]:
+    for option, spellings in spelt(owner):
+        for spelling in (*spellings.flags(), *spellings.variables()):
+            yield _Claim(spelling, source, owner, option)
 
 
 def _taken_from_host(claim: _Claim) -> Problem:
     return Problem(
         what=f"wants {claim.thing}, which is ocibuild's own",
-        why=f"for {claim.wanted_for}",
+        why=f"for {claim.wanted_for()}",
         do="its author must rename it",
     )
 
@@ -117,12 +116,12 @@ def _taken_from_host(claim: _Claim) -> Problem:
 def _shared(claim: _Claim, claims: Sequence[_Claim]) -> Problem:
     others = [other for other in claims if other is not claim]
     if all(other.source == claim.source for other in others):
-        wanted = " and ".join(each.wanted_for for each in claims)
+        wanted = " and ".join(each.wanted_for() for each in claims)
         return Problem(what=f"wants {claim.thing} twice", why=f"for {wanted}", do="its author must rename one")
     foreign = [other for other in others if other.source != claim.source]
     return Problem(
         what=f"wants {claim.thing}, and so does {' and '.join(str(other.source) for other in foreign)}",
-        why=f"for {claim.wanted_for}; the other for {foreign[0].wanted_for}",
+        why=f"for {claim.wanted_for()}; the other for {foreign[0].wanted_for()}",
         do=f"keep one: uninstall {claim.source.distribution}, or --no-plugin {' or --no-plugin '.join(_ids(claims))}",
     )
 
