@@ -264,9 +264,14 @@ def test_a_registry_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
 
 
 def test_a_registry_that_dies_in_the_middle_shows_its_log() -> None:
-    with pytest.raises(RegistryError, match="ended by itself with code -9") as caught, RegistryServer() as server:
-        os.kill(server.pid, signal.SIGKILL)
-        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+    server = RegistryServer()
+    server.start()
+    os.kill(server.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+
+    with pytest.raises(RegistryError, match="ended by itself with code -9") as caught:
+        server.stop()
+
     assert "listening on 127.0.0.1" in str(caught.value)
 
 
