@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ocibuild_core.errors import OcibuildError, PluginError
+from ocibuild_core.errors import ExportError, OcibuildError, PluginError, UsageError
 from ocibuild_core.exporting import Artifact, ExportPlan, ExportResults
+from ocibuild_core.plugin_problems import describe
+from ocibuild_core.selection import HOST_PLUGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from ocibuild_core.publish import Staging
 
 _T = TypeVar("_T")
+
+_DOCUMENTED = (ExportError, UsageError)
 
 
 def ask_for_plan(loaded: LoadedExporter, request: ExportRequest) -> ExportPlan:
@@ -82,13 +86,22 @@ def _finish_one(
 def _guarded(loaded: LoadedExporter, what: str, call: Callable[[], _T]) -> _T:
     try:
         return call()
-    except OcibuildError as error:
-        named = type(error)(f"{loaded.source}: {error.summary}", why=error.why, tried=error.tried, do=error.do)
-        raise (error if loaded.source.id == "core" else named) from error.__cause__
-    except Exception as error:  # the plugin boundary
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the plugin boundary: SystemExit and all
+        if isinstance(error, OcibuildError) and loaded.source.id == HOST_PLUGIN:
+            raise
+        if isinstance(error, _DOCUMENTED):
+            raise _named(loaded, error) from error.__cause__
         last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
-        raise _fault(loaded, what, f"raised {where}: {error}") from error
+        where = f"{Path(last.filename).name}, line {last.lineno}"
+        raise _fault(loaded, what, f"raised {describe(error)} in {where}") from error
+
+
+def _named(loaded: LoadedExporter, error: ExportError | UsageError) -> OcibuildError:
+    # Of our own class: a plugin's subclass may want other arguments.
+    kind = next(kind for kind in _DOCUMENTED if isinstance(error, kind))
+    return kind(f"{loaded.source}: {error.summary}", why=error.why, tried=error.tried, do=error.do)
 
 
 def _fault(loaded: LoadedExporter, what: str, why: str) -> PluginError:

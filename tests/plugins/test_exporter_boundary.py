@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from ocibuild_core.catalog import LoadedExporter, PluginSource
+from ocibuild_core.errors import CredentialError, ExportError, OcibuildError, PluginError, UsageError
+from ocibuild_core.exporting import Exporter, ExportPlan, ExportRequest
+from ocibuild_core.exports import ask_for_plan
+from ocibuild_core.options import OptionValues
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocibuild_core.exporting import Artifact, ExportResults
+
+REQUEST = ExportRequest(
+    options=OptionValues({}),
+    directory=Path("/work/image"),
+    target=None,
+    platforms=(),
+    output_oci=False,
+    log=logging.getLogger("ocibuild.exporters.odd"),
+)
+
+
+class OddError(ExportError):
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__(f"{first} and {second}", do="count again")
+
+
+class Raising(Exporter):
+    name = "odd"
+    summary = "Odd."
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def plan(self, request: ExportRequest) -> ExportPlan:
+        assert request is REQUEST
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer  # type: ignore[return-value]  # that is the point
+
+    def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
+        raise NotImplementedError
+
+
+def loaded(answer: object, plugin_id: str = "odd") -> LoadedExporter:
+    source = PluginSource(id=plugin_id, distribution="ocibuild-odd", version="2.0")
+    return LoadedExporter(exporter=Raising(answer), source=source)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (SystemExit(0), "raised SystemExit: 0 in test_exporter_boundary.py, line"),
+        (ZeroDivisionError("by zero"), "raised ZeroDivisionError: by zero in"),
+        (GeneratorExit(), "raised GeneratorExit in"),
+        (CredentialError("not its business"), "raised CredentialError: not its business in"),
+        (None, "returned NoneType instead of ExportPlan"),
+    ],
+)
+def test_whatever_else_comes_out_of_an_exporter_is_its_plugins_fault(answer: object, why: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        ask_for_plan(loaded(answer), REQUEST)
+    assert "plugin 'odd' (ocibuild-odd 2.0): plan of exporter 'odd' failed" in str(caught.value)
+    assert why in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "summary"),
+    [
+        (ExportError("disk full"), ExportError, "disk full"),
+        (UsageError("no such key"), UsageError, "no such key"),
+        (OddError(1, 2), ExportError, "1 and 2"),
+    ],
+)
+def test_documented_error_keeps_its_class_and_gets_the_plugins_name(
+    answer: Exception, kind: type[OcibuildError], summary: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        ask_for_plan(loaded(answer), REQUEST)
+    assert caught.value.summary == f"plugin 'odd' (ocibuild-odd 2.0): {summary}"
+
+
+def test_error_of_a_built_in_exporter_stays_as_it_is() -> None:
+    error = CredentialError("the registry refuses")
+    with pytest.raises(CredentialError) as caught:
+        ask_for_plan(loaded(error, plugin_id="core"), REQUEST)
+    assert caught.value is error
+
+
+def test_interrupt_is_the_users() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        ask_for_plan(loaded(KeyboardInterrupt()), REQUEST)
