@@ -42,6 +42,7 @@ LOAD = "[internal] load metadata for r.example:5000/team/base:1"
             "r.example",
             Refusal.FORBIDDEN,
         ),
+        ("exporting to image", "failed to push r.example:5000/team/x:2: denied", "r.example:5000", Refusal.FORBIDDEN),
         (LOAD, "denied: Your authorization token has expired. Reauthenticate", "r.example:5000", Refusal.EXPIRED),
         (
             "[internal] load metadata for [::1]:5000/x:1",

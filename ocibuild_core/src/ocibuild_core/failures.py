@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)(/[^\s\"']*)?")
+_PUSH = re.compile(r"failed to push (\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)/")
+"""A refused push names the reference; whether a URL follows depends on what the registry answered."""
 _STEP = ("process ", "executor failed")
 """How BuildKit begins the error of a Dockerfile's own step; the rest is the step's text, not a registry's."""
 
@@ -96,5 +98,8 @@ def _host_in(vertex: str, text: str) -> str:
     first = last.partition("/")[0]
     if "/" in last and ("." in first or ":" in first or first == "localhost"):
         return first
+    pushed = _PUSH.search(text)
+    if pushed:
+        return pushed[1]
     urls: Iterable[tuple[str, str]] = _URL.findall(text)
     return next((host for host, _ in urls), "")
