@@ -67,10 +67,10 @@ def test_a_changed_request_is_refused(
     assert caught.value.kind == kind
 
 
-@pytest.mark.parametrize("scope", [{"region": "us-east-1"}, {"service": "sts"}])
-def test_a_signature_for_another_place_is_refused(cloud: Cloud, user: Keys, scope: dict[str, str]) -> None:
+@pytest.mark.parametrize(("region", "service"), [("us-east-1", "ecr"), ("eu-west-1", "sts")])
+def test_a_signature_for_another_place_is_refused(cloud: Cloud, user: Keys, region: str, service: str) -> None:
     with pytest.raises(Refusal, match="signature"):
-        ask(cloud, signed(user, **scope))
+        ask(cloud, signed(user, region=region, service=service))
 
 
 def test_another_s_secret_key_is_refused(cloud: Cloud, user: Keys) -> None:

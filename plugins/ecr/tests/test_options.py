@@ -113,10 +113,10 @@ class TestRegion:
 
 class TestRoles:
     def test_the_account_s_own_roles_come_before_those_for_all(self) -> None:
-        options = {"role_arn": (HUB, f"{A}={ROLE}", f"{B}={HUB}", f"{B}=arn:aws:iam::{B}:role/push")}
+        roles = (HUB, f"{A}={ROLE}", f"{B}={HUB}", f"{B}=arn:aws:iam::{B}:role/push")
 
         def arns(account: str | None) -> list[str]:
-            return [role.arn for role in identity.identity_for(asked(**options), account).roles]
+            return [role.arn for role in identity.identity_for(asked(role_arn=roles), account).roles]
 
         assert arns(A) == [ROLE]
         assert arns(B) == [HUB, f"arn:aws:iam::{B}:role/push"]
@@ -146,10 +146,10 @@ class TestRoles:
 
     def test_external_ids_by_role_by_account_or_for_all(self) -> None:
         ids = ("for=all", f"{B}=for-b", f"{HUB}=for,hub=x")
-        options = {"role_arn": (HUB, ROLE), "external_id": ids}
 
         def found(account: str) -> list[str | None]:
-            return [role.external_id for role in identity.identity_for(asked(**options), account).roles]
+            who = identity.identity_for(asked(role_arn=(HUB, ROLE), external_id=ids), account)
+            return [role.external_id for role in who.roles]
 
         assert found(A) == ["for,hub=x", "for=all"]
         assert found(B) == ["for,hub=x", "for-b"]
@@ -159,11 +159,9 @@ class TestRoles:
         with pytest.raises(UsageError, match="ECR_EXTERNAL_ID: an item is no external id"):
             identity.identity_for(asked(role_arn=(ROLE,), external_id=(item,)), A)
 
-    @pytest.mark.parametrize(("given", "expected"), [(None, "ocibuild"), ("job-17", "job-17"), (" ", "ocibuild")])
-    def test_the_session_s_name(self, given: str | None, expected: str) -> None:
-        options = {"session_name": given} if given else {}
-
-        assert identity.identity_for(asked(role_arn=(ROLE,), **options), A).session_name == expected
+    @pytest.mark.parametrize(("given", "expected"), [("ocibuild", "ocibuild"), ("job-17", "job-17"), (" ", "ocibuild")])
+    def test_the_session_s_name(self, given: str, expected: str) -> None:
+        assert identity.identity_for(asked(role_arn=(ROLE,), session_name=given), A).session_name == expected
 
     @pytest.mark.parametrize("bad", ["a b", "x", "ü" * 3, "n" * 65])
     def test_a_bad_session_s_name_is_said(self, bad: str) -> None:

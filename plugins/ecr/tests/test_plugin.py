@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 from fake_aws import Keys
 from fake_aws.asking import OWN, Asker
-from ocibuild_core.plugin import HOOK_API
+from ocibuild_core.plugin import HOOK_API, CredentialError
 from ocibuild_testkit.contracts import AuthProviderContract, Login
 
 import ocibuild_ecr
 from ocibuild_ecr import EcrProvider
-
-ROLE = "arn:aws:iam::123456789012:role/pull"
 
 
 class _Contract(AuthProviderContract):
@@ -34,8 +32,12 @@ class TestWithKeys(_Contract):
 class TestWithNamedAccounts(_Contract):
     @pytest.fixture
     def login(self, ask: Asker, user: Keys) -> Login:
-        options = {"registries": ("123456789012", "210987654321", "public.ecr.aws"), "region": "eu-west-1"}
-        return Login(registry=OWN, env=ask.env, options=options, secrets=(user.secret_key,))
+        return Login(
+            registry=OWN,
+            env=ask.env,
+            options={"registries": ("123456789012", "210987654321", "public.ecr.aws"), "region": "eu-west-1"},
+            secrets=(user.secret_key,),
+        )
 
 
 def test_it_is_found_by_its_entry_point() -> None:
@@ -70,7 +72,7 @@ def test_a_missing_sdk_is_said_with_the_remedy(ask: Asker, monkeypatch: pytest.M
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "botocore", None)
 
-    with pytest.raises(ocibuild_ecr.CredentialError, match="the AWS SDK is not installed") as caught:
+    with pytest.raises(CredentialError, match="the AWS SDK is not installed") as caught:
         ask.get(OWN)
     assert "pip install" in caught.value.do
 

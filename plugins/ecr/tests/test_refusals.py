@@ -210,7 +210,7 @@ class TestSecrets:
         cloud.throttle(TOKEN, 1)
         ask.login(OWN)
         with pytest.raises(CredentialError):
-            Asker(env=ask.env | {"AWS_SECRET_ACCESS_KEY": "cut"}).get(OWN)
+            Asker(env={**ask.env, "AWS_SECRET_ACCESS_KEY": "cut"}).get(OWN)
 
         assert {record.name.partition(".")[0] for record in caplog.records} <= {"ocibuild"}
 

@@ -76,6 +76,16 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A password that was handed out: to whom, and for which region's registries (or `public`)."""
+
+    password: str
+    principal: str
+    where: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What AWS was asked, after the signature was found good."""
 
@@ -105,6 +115,7 @@ class Cloud:
         self.token_life = timedelta(hours=12)
         self.session_life = timedelta(hours=1)
         self.passwords: dict[str, str] = {}
+        self.on_token: list[Callable[[Issued], None]] = []
         self.calls: list[Call] = []
         self.attempts: Counter[str] = Counter()
         self._owners: dict[str, Owner] = {}
@@ -323,11 +334,13 @@ class Cloud:
         }
 
     def _token(self, owner: Owner, where: str) -> dict[str, Any]:
-        # One password for one principal and region while it lasts, so that a registry can be told beforehand.
         password = self.passwords.setdefault(f"{owner.principal} {where}", self.make_secret())
+        expires_at = self.now() + self.token_life
+        for tell in self.on_token:
+            tell(Issued(password=password, principal=owner.principal, where=where, expires_at=expires_at))
         return {
             "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
-            "expiresAt": (self.now() + self.token_life).timestamp(),
+            "expiresAt": expires_at.timestamp(),
         }
 
     def _add_session(self, role_arn: str, name: str, life: timedelta) -> Owner:

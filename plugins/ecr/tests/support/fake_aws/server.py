@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import ssl
 import tempfile
 import threading
@@ -48,11 +50,17 @@ class AwsServer:
     Args:
         cloud: who answers.
         authority: signs certificates for AWS's names; None: no proxy.
+
+    Attributes:
+        hosts: what was asked of the proxy.
+        routes: ports of this machine for names that are not AWS's API (registries).
+        hangs: set, every API call waits for ever.
     """
 
     def __init__(self, cloud: Cloud, authority: Authority | None = None) -> None:
         self.cloud = cloud
         self.hosts: list[str] = []
+        self.routes: dict[str, int] = {}
         self.hangs = threading.Event()
         self._authority = authority
         self._contexts: dict[str, ssl.SSLContext] = {}
@@ -119,6 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         host, _, port = self.path.partition(":")
+        if host in self.aws.routes:
+            self._tunnel(self.aws.routes[host])
+            return
         context = self.aws.context_for(host)
         if context is None or port != "443":
             self.send_error(502, "no such host")
@@ -129,6 +140,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with context.wrap_socket(self.connection, server_side=True) as secure:
             type("Behind", (type(self),), {"behind": host})(secure, self.client_address, self.server)
+
+    def _tunnel(self, port: int) -> None:
+        """To a registry on this machine, which has its own certificate."""
+        self.close_connection = True
+        with socket.create_connection(("127.0.0.1", port), timeout=self.timeout) as registry:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=_pump, args=(registry, self.connection), daemon=True)
+            back.start()
+            _pump(self.connection, registry)
+            back.join()
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -200,6 +222,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("x-amzn-RequestId", "example")
         self.end_headers()
         self.wfile.write(content)
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while part := source.recv(1 << 16):
+            target.sendall(part)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def _xml(name: str, document: object, *, is_root: bool = True) -> str:
