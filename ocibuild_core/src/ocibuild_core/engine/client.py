@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ocibuild_core.engine.process import Child
 
 _PIECE = 65536
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TERM_PATIENCE = 2.0
 """Seconds that the client gets to cancel its build after TERM: the daemon ends the running step first."""
 
@@ -87,7 +88,7 @@ class Watch:
 
 
 class ClientRun:
-    """A running `buildctl`.
+    """A run of `buildctl`.
 
     Args:
         argv: the command; `--trace` is added when there are events to hand on.
@@ -106,38 +107,50 @@ class ClientRun:
         on_event: Callable[[Mapping[str, Any]], None] | None,
         trace_at: int,
     ) -> None:
+        self._argv = list(argv)
+        self._env = env
+        self._trace_at = trace_at
+        self._on_event = on_event if on_output is not None else None
+        self._note = TraceNote(on_output) if on_output is not None and self._on_event else None
+        self._on_output = self._note.take if self._note else on_output
         self._sinks: dict[int, Callable[[bytes], None]] = {}
-        self._note: TraceNote | None = None
-        writing: list[int] = []
-        try:
-            output = trace = None
-            command = list(argv)
-            if on_output is not None:
-                output = self._pipe(writing, on_output)
-            if on_output is not None and on_event is not None:
-                self._note = TraceNote(on_output)
-                self._sinks[next(iter(self._sinks))] = self._note.take
-                trace = self._pipe(writing, EventLines(on_event).take)
-                command[trace_at:trace_at] = ["--trace", f"/proc/self/fd/{extra_descriptor(trace)}"]
-            self.child: Child = spawn(command, env, output=output, extra=trace)
-        except BaseException:
-            self._close_pipes()
-            raise
-        finally:
-            for fd in writing:
-                os.close(fd)
+        self._child: Child | None = None
 
-    def wait(self, watch: Watch) -> int:
-        """Hand on what comes until the client has ended; its exit code. However this ends, so does the client."""
+    def run(self, watch: Watch, on_start: Callable[[int], None]) -> int:
+        """Run it, hand on what comes until it has ended; its exit code. However this ends, so does the client.
+
+        Args:
+            watch: notices the engine's end.
+            on_start: told the process id.
+        """
         try:
-            while not self.child.has_ended():
-                self._pump(self.child.patience, watch)
+            child = self._start()
+            on_start(child.pid)
+            while not child.has_ended():
+                self._pump(child, child.patience, watch)
             self._drain()
             if self._note:
                 self._note.end()
-            return self.child.exit_code or 0
+            return child.exit_code or 0
         finally:
             self._end()
+
+    def _start(self) -> Child:
+        writing: list[int] = []
+        # A signal's handler may raise anywhere; not where the child's process id would be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            output = self._pipe(writing, self._on_output) if self._on_output else None
+            trace = self._pipe(writing, EventLines(self._on_event).take) if self._on_event else None
+            command = list(self._argv)
+            if trace is not None:
+                command[self._trace_at : self._trace_at] = ["--trace", f"/proc/self/fd/{extra_descriptor(trace)}"]
+            self._child = spawn(command, self._env, output=output, extra=trace)
+            return self._child
+        finally:
+            for fd in writing:
+                os.close(fd)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
     def _pipe(self, writing: list[int], sink: Callable[[bytes], None]) -> int:
         reading, write_end = os.pipe()
@@ -146,10 +159,10 @@ class ClientRun:
         self._sinks[reading] = sink
         return write_end
 
-    def _pump(self, patience: float | None, watch: Watch | None = None) -> None:
+    def _pump(self, child: Child, patience: float | None, watch: Watch | None = None) -> None:
         poller = select.poll()
         also = watch.fd if watch else None
-        for fd in (*self._sinks, *(fd for fd in (self.child.fd, also) if fd is not None and fd >= 0)):
+        for fd in (*self._sinks, *(fd for fd in (child.fd, also) if fd is not None and fd >= 0)):
             poller.register(fd, select.POLLIN)
         for fd, _ in poller.poll(None if patience is None else patience * 1000):
             if fd in self._sinks:
@@ -179,16 +192,15 @@ class ClientRun:
     def _end(self) -> None:
         """End the client if it runs: its build is cancelled first, and what it says of that is handed on."""
         try:
-            self.child.send(signal.SIGTERM)
-            deadline = time.monotonic() + _TERM_PATIENCE
-            while not self.child.has_ended() and time.monotonic() < deadline:
-                self._pump(0.02)
-            self._drain()
+            if self._child:
+                self._child.send(signal.SIGTERM)
+                deadline = time.monotonic() + _TERM_PATIENCE
+                while not self._child.has_ended() and time.monotonic() < deadline:
+                    self._pump(self._child, 0.02)
+                self._drain()
         finally:
-            self.child.kill()
-            self._close_pipes()
-
-    def _close_pipes(self) -> None:
-        for fd in self._sinks:
-            os.close(fd)
-        self._sinks.clear()
+            if self._child:
+                self._child.kill()
+            for fd in self._sinks:
+                os.close(fd)
+            self._sinks.clear()

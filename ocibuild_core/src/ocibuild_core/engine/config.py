@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from typing import TYPE_CHECKING
@@ -131,7 +131,7 @@ def _value(value: object, path: tuple[str, ...]) -> str:
         return value.isoformat()
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_string(key)} = {_value(item, (*path, key))}' for key, item in value.items())}}}"
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple):
         return f"[{', '.join(_value(item, path) for item in value)}]"
     raise UsageError(f"the daemon's configuration has no spelling for {'.'.join(path)}", why=type(value).__name__)
 

@@ -14,24 +14,27 @@ if TYPE_CHECKING:
 
     from ocibuild_core.engine.lease import Lease
 
+RUN = Path("/run")
+"""Root's own place for such things, and where the users' are (file-hierarchy(7))."""
 _MAX_SOCKET_PATH = 107
 """Bytes of a unix socket's path, without the final NUL (unix(7), sun_path)."""
 _LONGEST_SOCKET = len("/0123456789ab/rootlesskit/api.sock")
 
 
-def make_runtime_directory(env: Mapping[str, str], uid: int, *, for_programs: bool = False) -> Lease:
+def make_runtime_directory(env: Mapping[str, str], uid: int, *, for_programs: bool = False, run: Path = RUN) -> Lease:
     """Make it in the first place that is ours, writable, and short enough for sockets.
 
     Args:
         env: the user's environment.
         uid: the user.
+        run: see `RUN`.
         for_programs: programs will be run from there, so that it may not be mounted noexec.
 
     Raises:
         EngineError: no place will do.
     """
     tried: list[str] = []
-    for parent in _parents(env, uid):
+    for parent in _parents(env, uid, run):
         if len(os.fsencode(parent)) + _LONGEST_SOCKET > _MAX_SOCKET_PATH:
             tried.append(f"{parent} (too long for a socket's path)")
             continue
@@ -47,11 +50,11 @@ def make_runtime_directory(env: Mapping[str, str], uid: int, *, for_programs: bo
     )
 
 
-def _parents(env: Mapping[str, str], uid: int) -> Iterator[Path]:
+def _parents(env: Mapping[str, str], uid: int, run: Path) -> Iterator[Path]:
     """Where a private directory may go, best first. Root's XDG_RUNTIME_DIR is often the one of who called sudo."""
     if uid == 0:
-        yield Path("/run/ocibuild")
-    for directory in (env.get("XDG_RUNTIME_DIR", ""), f"/run/user/{uid}"):
+        yield run / "ocibuild"
+    for directory in (env.get("XDG_RUNTIME_DIR", ""), f"{run}/user/{uid}"):
         if directory.startswith("/") and _is_owned(Path(directory), uid):
             yield Path(directory) / "ocibuild"
     for directory in (env.get("TMPDIR", ""), "/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108  # made private, and checked

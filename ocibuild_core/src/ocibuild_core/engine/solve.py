@@ -74,15 +74,14 @@ class Solver:
         # On a terminal the client would tell of the trace it writes; so there the events are asked for afterwards.
         is_asked_later = on_output is None and on_event is not None
         reference = [f"--ref-file={self._reference}"] if is_asked_later else []
-        run = ClientRun(
+        client = ClientRun(
             [*self.client, "build", *reference, *arguments],
             env,
             on_output=on_output,
             on_event=on_event,
             trace_at=len(self.client) + 1,
         )
-        self._keeper.watch_client(run.child.pid)
-        code = run.wait(watch)
+        code = client.run(watch, self._keeper.watch_client)
         if code:
             watch.check()
         if code < 0:

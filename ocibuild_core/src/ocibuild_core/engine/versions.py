@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # `buildkitd --version` and `buildctl debug info` print the Go package, then the version.
-_PRINTED = re.compile(r"github\.com/moby/buildkit v?(\d+)\.(\d+)\.(\d+)(\S*)")
+_PRINTED = re.compile(r"github\.com/moby/buildkit v?(\d+)\.(\d+)\.(\d+)")
+_UNTOLD = (0, 0, 0)
 
 Version = tuple[int, int, int]
 
@@ -37,9 +38,10 @@ CACHE_LIMIT = Feature(name="a limit for the kept cache", since=(0, 17, 0))
 
 
 def parse_version(printed: str) -> Version | None:
-    """The version in what a program of BuildKit printed; None for a development build that has none."""
+    """The version in what a program of BuildKit printed; None for a build that was told none (`0.0.0+unknown`)."""
     found = _PRINTED.search(printed)
-    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+    version = (int(found[1]), int(found[2]), int(found[3])) if found else _UNTOLD
+    return None if version == _UNTOLD else version
 
 
 def show_version(version: Version) -> str:
