@@ -275,12 +275,14 @@ def test_a_program_is_not_run_unless_it_is_allowed(ask: Asker, program: dict[str
 
 
 @pytest.mark.usefixtures("programs_allowed")
+@pytest.mark.parametrize("seconds", [10, 600])
 def test_an_allowed_programs_token_is_exchanged(
-    ask: Asker, cloud: Cloud, pool: PoolProvider, program: dict[str, Any]
+    seconds: int, ask: Asker, cloud: Cloud, pool: PoolProvider, program: dict[str, Any]
 ) -> None:
     cloud.service_account(TARGET)
     cloud.may_become.add((pool.principal(SUBJECT), TARGET))
-    assert principal(cloud, ask(key_json=json.dumps(program))) == TARGET
+    del program["credential_source"]["executable"]["timeout_millis"]
+    assert principal(cloud, ask(key_json=json.dumps(program), seconds=seconds)) == TARGET
 
 
 @pytest.mark.usefixtures("programs_allowed")

@@ -28,8 +28,9 @@ def test_every_type_of_file_has_its_maker() -> None:
         json.dumps(KEY, indent=2) + "\n",
         f"\ufeff{json.dumps(KEY)}",
         base64.b64encode(json.dumps(KEY).encode()).decode(),
+        base64.encodebytes(json.dumps(KEY).encode()).decode(),
     ],
-    ids=["plain", "indented", "byte order mark", "base64"],
+    ids=["plain", "indented", "byte order mark", "base64", "base64 in lines"],
 )
 def test_a_key_is_read_however_it_is_dressed(text: str) -> None:
     assert identities.parse_json(text, "GCR_KEY_JSON") == KEY
@@ -44,6 +45,7 @@ def test_a_key_is_read_however_it_is_dressed(text: str) -> None:
         ("key.json", "it holds a path"),
         ("eyJhbGciOiJSUzI1NiJ9.s3cret-part.x", "it holds a token"),
         ("[1]", "holds no JSON"),
+        ('{"a":' * 100_000, "holds no JSON"),
         (base64.b64encode(b"[1]").decode(), "no object"),
         ("{}", "it has no type"),
         ('{"type": 3}', "it has no type"),

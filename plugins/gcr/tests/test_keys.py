@@ -160,6 +160,13 @@ def test_a_wrong_clock_is_named(minutes: int, says: str, ask: Asker, cloud: Clou
     assert f"set this machine's clock: it is {says} the server's" in str(caught.value)
 
 
+def test_a_wrong_clock_is_not_blamed_for_everything(ask: Asker, cloud: Cloud, key: dict[str, str]) -> None:
+    cloud.ahead = timedelta(minutes=20)
+    cloud.keys[EMAIL].clear()
+    with pytest.raises(CredentialError, match="the key was deleted or replaced"):
+        ask(key_json=json.dumps(key))
+
+
 @pytest.mark.parametrize("field", ["private_key", "client_email", "token_uri"])
 def test_half_a_key_is_refused(field: str, ask: Asker, key: dict[str, str]) -> None:
     del key[field]

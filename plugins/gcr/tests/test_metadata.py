@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fake_google import Cloud, Internet, MetadataServer
 from fake_google.asking import REGISTRY, Asker
 from ocibuild_core.plugin import CredentialError, CredentialsUnavailable
+from ocibuild_testkit.clock import FakeClock
 
 MACHINE = "machine@project.iam.gserviceaccount.com"
 TARGET = "deployer@project.iam.gserviceaccount.com"
@@ -93,6 +94,18 @@ def test_a_metadata_server_that_hangs_costs_little_and_only_once(
             ask(host, explicit=bool(named))
     assert limit <= time.monotonic() - began < limit + 0.7
     assert metadata.asked == ["/"]
+
+
+def test_a_metadata_server_that_comes_up_later_is_found(ask: Asker, metadata: MetadataServer) -> None:
+    clock = ask.clock = FakeClock(datetime.now(UTC))
+    metadata.is_google = False
+    with pytest.raises(CredentialsUnavailable):
+        ask()
+    metadata.is_google = True
+    with pytest.raises(CredentialsUnavailable):
+        ask()
+    clock.advance(31)
+    assert ask().detail.endswith("via the metadata server")
 
 
 def test_a_token_that_never_comes_ends_just_before_the_deadline(ask: Asker, metadata: MetadataServer) -> None:

@@ -58,6 +58,8 @@ _RENEW_BEFORE = timedelta(minutes=10)
 _RETURN_SECONDS = 0.25
 _PROBE_SECONDS = 3.0
 _AUTOMATIC_PROBE_SECONDS = 1.0
+# So long the answer holds, for the other registries of a build; a server that restarts is found again later.
+_PROBE_HOLDS_SECONDS = 30.0
 
 
 @hookimpl
@@ -111,6 +113,7 @@ class GoogleProvider(AuthProvider):
         self._lock = Lock()
         self._logins: dict[object, _Login] = {}
         self._no_metadata = ""
+        self._probed_until = float("-inf")
 
     def match(self, registry: str, options: OptionValues) -> Match:
         """SPECIFIC for Google's registries, NO for every other host: none shall ever see a Google token."""
@@ -164,8 +167,10 @@ class GoogleProvider(AuthProvider):
     def _need_metadata_server(self, request: CredentialRequest) -> None:
         from ocibuild_gcr import identities, sdk  # noqa: PLC0415  # loads only when somebody logs in
 
-        seconds = min(_seconds_left(request), _PROBE_SECONDS if request.explicit else _AUTOMATIC_PROBE_SECONDS)
-        self._no_metadata = self._no_metadata or sdk.metadata_answer(request, seconds)
+        if request.clock.monotonic() >= self._probed_until:
+            seconds = min(_seconds_left(request), _PROBE_SECONDS if request.explicit else _AUTOMATIC_PROBE_SECONDS)
+            self._no_metadata = sdk.metadata_answer(request, seconds)
+            self._probed_until = request.clock.monotonic() + _PROBE_HOLDS_SECONDS
         if not self._no_metadata:
             return
         kept = identities.gcloud_file(request.env)

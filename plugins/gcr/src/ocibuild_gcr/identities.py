@@ -8,7 +8,6 @@ behind what the options name. google-auth's own `default()` is not used: it read
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from dataclasses import dataclass, field
@@ -38,7 +37,7 @@ _JWT = "urn:ietf:params:oauth:token-type:jwt"
 # The resource name of a provider: https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools.providers
 _POOL_PROVIDER = re.compile(
     r"(?:(?:https:)?//iam\.googleapis\.com/)?"
-    r"(?P<name>projects/[0-9]+/locations/global/workloadIdentityPools/(?P<pool>[a-z0-9-]+)/providers/[a-z0-9-]+)"
+    r"(?P<name>projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+)"
 )
 
 
@@ -122,8 +121,9 @@ def parse_json(text: str, origin: str) -> dict[str, Any]:
     """
     text = text.strip().removeprefix("\ufeff")
     try:
-        info = json.loads(text if text.startswith("{") else base64.b64decode(text, validate=True))
-    except (ValueError, binascii.Error):
+        # `base64` breaks its lines.
+        info = json.loads(text if text.startswith("{") else base64.b64decode("".join(text.split()), validate=True))
+    except (ValueError, RecursionError):
         raise CredentialError(f"{origin} holds no JSON", why=_not_json(text), do=_GET_KEY) from None
     if not isinstance(info, dict):
         raise CredentialError(f"{origin} holds JSON, but no object", do=_GET_KEY)
@@ -216,7 +216,7 @@ def _claims(token: str, origin: str) -> dict[str, Any]:
     body, _, signature = rest.partition(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    except (ValueError, binascii.Error):
+    except (ValueError, RecursionError):
         claims = None
     if not head or not signature or not isinstance(claims, dict):
         raise CredentialError(

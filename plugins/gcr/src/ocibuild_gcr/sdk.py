@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 """The scope that Artifact Registry asks for (https://cloud.google.com/artifact-registry/docs/docker/authentication)."""
 
-_MIN_EXECUTABLE_SECONDS = 5  # google-auth refuses a shorter limit
+_MIN_PROGRAM_MILLIS = 5_000  # google-auth refuses a shorter limit
+_PROGRAM_MILLIS = 30_000  # google-auth's own, when the file has none
 _MAX_SKEW_SECONDS = 300  # Google's own tolerance is about as much
 _LONGEST_QUOTE = 300
 
@@ -111,14 +112,15 @@ def _bounded(found: Found, context: ProviderContext) -> Mapping[str, Any]:
             f"{found.origin} gets its token from a program, and programs are not allowed",
             do="if you trust that file, set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1",
         )
-    limit = int(1000 * max(_MIN_EXECUTABLE_SECONDS, context.remaining()))
-    asked = program.get("timeout_millis")
-    limit = min(limit, asked) if isinstance(asked, int) else limit
+    asked = program.get("timeout_millis") or _PROGRAM_MILLIS
+    if not isinstance(asked, int):
+        return info
+    limit = min(asked, max(_MIN_PROGRAM_MILLIS, int(1000 * context.remaining())))
     return {**info, "credential_source": {**source, "executable": {**program, "timeout_millis": limit}}}
 
 
 def _impersonating(source: GoogleCredentials, chain: Sequence[str]) -> GoogleCredentials:
-    from google.auth import impersonated_credentials  # loads only when somebody logs in
+    from google.auth import impersonated_credentials
 
     *delegates, target = chain
     return impersonated_credentials.Credentials(
@@ -127,7 +129,7 @@ def _impersonating(source: GoogleCredentials, chain: Sequence[str]) -> GoogleCre
 
 
 def _metadata_server(info: Mapping[str, Any]) -> GoogleCredentials:
-    from google.auth import compute_engine  # loads only when somebody logs in
+    from google.auth import compute_engine
 
     del info
     # Without the domain google-auth asks the server for it, over a connection that has no deadline.
@@ -135,20 +137,20 @@ def _metadata_server(info: Mapping[str, Any]) -> GoogleCredentials:
 
 
 def _service_account(info: Mapping[str, Any]) -> GoogleCredentials:
-    from google.oauth2 import service_account  # loads only when somebody logs in
+    from google.oauth2 import service_account
 
     return service_account.Credentials.from_service_account_info(info, scopes=list(SCOPES))
 
 
 def _authorized_user(info: Mapping[str, Any]) -> GoogleCredentials:
-    from google.oauth2 import credentials  # loads only when somebody logs in
+    from google.oauth2 import credentials
 
     # A user's scopes were fixed when he logged in.
     return credentials.Credentials.from_authorized_user_info(info)
 
 
 def _external_account(info: Mapping[str, Any]) -> GoogleCredentials:
-    from google.auth import aws, identity_pool, pluggable  # loads only when somebody logs in
+    from google.auth import aws, identity_pool, pluggable
 
     source = info.get("credential_source") or {}
     if not isinstance(source.get("file", ""), str):
@@ -161,13 +163,13 @@ def _external_account(info: Mapping[str, Any]) -> GoogleCredentials:
 
 
 def _external_account_user(info: Mapping[str, Any]) -> GoogleCredentials:
-    from google.auth import external_account_authorized_user  # loads only when somebody logs in
+    from google.auth import external_account_authorized_user
 
     return external_account_authorized_user.Credentials.from_info(info)
 
 
 def _impersonated(info: Mapping[str, Any]) -> GoogleCredentials:
-    from google.auth import impersonated_credentials  # loads only when somebody logs in
+    from google.auth import impersonated_credentials
 
     return impersonated_credentials.Credentials.from_impersonated_service_account_info(info, scopes=list(SCOPES))
 
@@ -185,7 +187,7 @@ def _raised_by_google_auth() -> tuple[type[Exception], ...]:
     """What comes out of google-auth: its own errors, and the raw ones of files, JSON, keys and programs."""
     from subprocess import SubprocessError  # noqa: PLC0415  # loads only when somebody logs in
 
-    from google.auth.exceptions import GoogleAuthError  # the same
+    from google.auth.exceptions import GoogleAuthError
 
     return (GoogleAuthError, SubprocessError, OSError, ValueError, TypeError, LookupError, AttributeError)
 
@@ -222,11 +224,11 @@ _SECRETS = re.compile(
 
 
 def _advice(error: Exception, transport: Transport) -> str:
+    words = _words(error)
     seconds = transport.skew.total_seconds() if transport.skew else 0
-    if abs(seconds) > _MAX_SKEW_SECONDS:
+    if abs(seconds) > _MAX_SKEW_SECONDS and re.search("timeframe|expired|stale", words):
         direction = "ahead of" if seconds > 0 else "behind"
         return f"set this machine's clock: it is {abs(seconds) / 60:.0f} min {direction} the server's"
-    words = _words(error)
     return next((do for needle, do in _ADVICE if re.search(needle, words)), "")
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from google.auth.transport import Response
@@ -40,7 +40,7 @@ _TALKERS = ("google", "requests", "urllib3")
 
 
 class NoAnswerError(Exception):
-    """A call got no usable answer. google-auth knows this class not, so it does not try again on its own.
+    """A call got no usable answer. google-auth does not know this class, so it does not try again on its own.
 
     Args:
         host: who was asked.
@@ -66,28 +66,20 @@ class Transport:
         skew: how far this machine's clock was ahead of the last answer's `Date`; None before an answer.
     """
 
-    def __init__(
-        self,
-        *,
-        env: Mapping[str, str],
-        clock: Clock,
-        deadline: float,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, *, env: Mapping[str, str], clock: Clock, deadline: float) -> None:
         import requests  # noqa: PLC0415  # loads only when somebody logs in
-        from google.auth.transport.requests import Request  # the same
+        from google.auth.transport.requests import Request
 
         self._env = env
         self._clock = clock
         self._deadline = deadline
-        self._sleep = sleep
         self.session = requests.Session()
         # Otherwise a password in ~/.netrc replaces the token in the header, and os.environ decides on proxies.
         self.session.trust_env = False
         self._send = Request(self.session)
         self.skew: timedelta | None = None
 
-    def __call__(  # the signature is google-auth's
+    def __call__(
         self,
         url: str,
         method: str = "GET",
@@ -116,7 +108,7 @@ class Transport:
         self.session.close()
 
     def _once(self, host: str, url: str, timeout: float | None, **call: Any) -> Response:  # noqa: ANN401  # as above
-        from google.auth.exceptions import TransportError  # loads only when somebody logs in
+        from google.auth.exceptions import TransportError
 
         left = self._deadline - self._clock.monotonic()
         if left <= 0:
@@ -139,7 +131,7 @@ class Transport:
         seconds *= random.uniform(0.8, 1.2)  # noqa: S311  # spreads the tries of many builds, guards nothing
         if self._clock.monotonic() + seconds >= self._deadline:
             return False
-        self._sleep(seconds)
+        time.sleep(seconds)
         return True
 
     def _note_skew(self, date: str | None) -> None:
