@@ -203,3 +203,15 @@ def test_nothing_heavy_is_loaded(alone: Demo, arguments: tuple[str, ...]) -> Non
     assert not imported & heavy
     if arguments == ("version",):
         assert "ocibuild_core.loader" not in imported
+
+
+def test_a_fault_of_our_own_is_a_line_on_stdout(alone: Demo) -> None:
+    (alone.directory / "site" / "usercustomize.py").write_text(
+        "import ocibuild_core.auth.ambient as it\ndef broken(env): raise ValueError('hunter2')\nit.read_ambient = broken\n"
+    )
+    program = "import usercustomize\nfrom ocibuild_core.auth.helper import main\nimport sys\nsys.argv = ['x', 'get']\nmain()"
+    ended = alone.run(sys.executable, "-c", program, question=HOST)
+    assert ended.returncode == 1
+    assert ended.stdout.startswith("ocibuild failed by a fault of its own: ValueError in ")
+    assert ended.stdout.count("\n") == 1
+    assert "hunter2" not in ended.stdout + ended.stderr

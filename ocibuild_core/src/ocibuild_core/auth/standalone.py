@@ -44,7 +44,11 @@ def _reply(action: str, question: bytes, env: Mapping[str, str]) -> tuple[Reply,
         resolver, responder = _set_up(env)
         return responder.reply(action, question), bool(resolver.hung)
     except OcibuildError as error:
-        return Reply(status=1, output=f"{one_line(error)}\n".encode(errors="replace")), bool(resolver and resolver.hung)
+        said = one_line(error)
+    except Exception as error:  # noqa: BLE001  # the protocol: every failure is a line on stdout
+        # Not its text, which may hold a secret.
+        said = f"ocibuild failed by a fault of its own: {type(error).__name__}{_place(error)}"
+    return Reply(status=1, output=f"{said}\n".encode(errors="replace")), bool(resolver and resolver.hung)
 
 
 def _set_up(env: Mapping[str, str]) -> tuple[Resolver, Responder]:
@@ -70,6 +74,13 @@ def _set_up(env: Mapping[str, str]) -> tuple[Resolver, Responder]:
     keeper = catalog.provider(ambient.keeper).provider.name if ambient.keeper else ""
     resolver = Resolver(rules, clock=clock, learned=redactor.add_credential)
     return resolver, Responder(resolver.resolve, keeper=keeper_for(keeper, rules.providers))
+
+
+def _place(error: BaseException) -> str:
+    last = error.__traceback__
+    while last and last.tb_next:
+        last = last.tb_next
+    return f" in {last.tb_frame.f_code.co_filename}, line {last.tb_lineno}" if last else ""
 
 
 def _nothing(registry: str) -> NoReturn:
