@@ -20,6 +20,8 @@ from ocibuild_core.providers import (
     Credential,
     CredentialRequest,
     CredentialStore,
+    InteractiveLogin,
+    LoginRequest,
     Match,
     ProviderContext,
     StoredCredential,
@@ -31,11 +33,16 @@ if TYPE_CHECKING:
 
     from ocibuild_core.catalog import LoadedProvider
     from ocibuild_core.clock import Clock
+    from ocibuild_core.providers import LoginUI
+    from ocibuild_core.secret import Secret
 
 _T = TypeVar("_T")
 
 _OWN_RECORDS = ("ocibuild_core/providers.py", "ocibuild_core/options.py", "ocibuild_core/secret.py")
 """Code of the surface that refuses a malformed record: its texts hold no secret, so they may be shown."""
+
+_LAST_WORD = 0.5
+"""Seconds past its deadline that a provider gets to say itself what did not answer it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +94,11 @@ class GuardedProvider:
 
     def __str__(self) -> str:
         return str(self.source) if self.name == self.source.id else f"{self.name!r} of {self.source}"
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether people can log in with it."""
+        return isinstance(self.provider, InteractiveLogin)
 
     @property
     def stores(self) -> bool:
@@ -151,6 +163,42 @@ class GuardedProvider:
             raise self._fault(f"listed {_kind(wrong[0])}, not a StoredCredential")
         return found
 
+    def login(self, registry: str, ui: LoginUI, *, username: str | None, secret: Secret | None, seconds: float) -> str:
+        """Log in with a person's help; the sentence that says where the login was kept.
+
+        Runs in the caller's thread, where the terminal's signals arrive, and so without a time limit of the host's.
+        """
+        return self._interactive("login", registry, ui, username=username, secret=secret, seconds=seconds)
+
+    def logout(self, registry: str, ui: LoginUI, *, username: str | None, seconds: float) -> str:
+        """Forget a login; the sentence that says what was forgotten."""
+        return self._interactive("logout", registry, ui, username=username, secret=None, seconds=seconds)
+
+    def _interactive(  # noqa: PLR0913  # what two methods share
+        self, method: str, registry: str, ui: LoginUI, *, username: str | None, secret: Secret | None, seconds: float
+    ) -> str:
+        provider = self.provider
+        if not isinstance(provider, InteractiveLogin):
+            raise PluginError(f"{self.source}: {self.name!r} has no interactive login")
+        request = LoginRequest(
+            registry=registry,
+            options=self._options,
+            env=self._env,
+            clock=self._clock,
+            deadline=self._clock.monotonic() + seconds,
+            log=self._log,
+            explicit=True,
+            username=username,
+            secret=secret,
+        )
+        try:
+            said = provider.login(request, ui) if method == "login" else provider.logout(request)
+        except Exception as error:  # noqa: BLE001  # the plugin boundary
+            raise self._translated(error, method, f" for {registry}") from None
+        if not isinstance(said, str):
+            raise self._fault(f"returned {_kind(said)} from {method}, not a str")
+        return said
+
     def _check(self, credential: Credential, registry: str) -> None:
         if any("\ud800" <= char <= "\udfff" for char in credential.username + credential.secret.reveal()):
             raise CredentialError(
@@ -212,7 +260,7 @@ class GuardedProvider:
         about = f" for {registry}" if registry else ""
         call = Call(function, say=self._printed)
         try:
-            error = call.wait(self._timeout)
+            error = call.wait(self._timeout + _LAST_WORD)
         except CallTimeout:
             self.hung.append(f"{self.source}: {method}{about}")
             raise CredentialError(
@@ -222,10 +270,15 @@ class GuardedProvider:
             ) from None
         if error is None:
             return call.result()
+        # Without the chain: a foreign exception's text may hold a secret.
+        raise self._translated(error, method, about) from None
+
+    def _translated(self, error: BaseException, method: str, about: str) -> OcibuildError:
+        """What came out of a provider, as an error of ours that names the plugin."""
         if isinstance(error, CredentialError | UsageError):
-            raise self._named(error) from error
+            return self._named(error)
         self._log.debug("%s: %s%s raised", self.source, method, about, exc_info=error)
-        raise self._fault(f"raised {type(error).__name__} in {method}{about}", why=_place(error)) from None
+        return self._fault(f"raised {type(error).__name__} in {method}{about}", why=_place(error))
 
     def _printed(self, line: str) -> None:
         self._log.info("%s printed: %s", self.source, line)

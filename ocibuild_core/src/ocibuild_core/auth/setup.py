@@ -66,9 +66,25 @@ def make_rules(  # noqa: PLR0913  # as `make_resolver`
 ) -> Rules:
     """As `make_resolver`, the rules alone."""
     by_name = _named_by_user(login, catalog)
-    explicit = set(by_name.values())
-    surroundings = Surroundings(env=env, clock=clock, timeout=login.timeout)
-    guarded = {
+    guarded = guard_providers(
+        catalog, options, env=env, clock=clock, timeout=login.timeout, explicit=frozenset(by_name.values())
+    )
+    named = {spelling: guarded[name] for spelling, name in by_name.items()}
+    return Rules(login=login, providers=guarded, named=named, config=config)
+
+
+def guard_providers(  # noqa: PLR0913  # as `make_resolver`
+    catalog: Catalog,
+    options: Mapping[str, OptionValues],
+    *,
+    env: Mapping[str, str],
+    clock: Clock,
+    timeout: float,
+    explicit: frozenset[str] = frozenset(),
+) -> dict[str, GuardedProvider]:
+    """Every provider behind its wall, by its name; `explicit` holds those that the user named."""
+    surroundings = Surroundings(env=env, clock=clock, timeout=timeout)
+    return {
         loaded.provider.name: GuardedProvider(
             loaded,
             surroundings,
@@ -77,8 +93,6 @@ def make_rules(  # noqa: PLR0913  # as `make_resolver`
         )
         for loaded in catalog.providers
     }
-    named = {spelling: guarded[name] for spelling, name in by_name.items()}
-    return Rules(login=login, providers=guarded, named=named, config=config)
 
 
 def provider_options(

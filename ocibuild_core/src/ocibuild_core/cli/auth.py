@@ -106,6 +106,33 @@ def check(
     raise click.exceptions.Exit(codes[0] if codes else int(bool(bad)))
 
 
+@auth.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="File of settings.")
+def list_(*, as_json: bool, config: Path | None) -> None:
+    """List the logins that are kept: registry, user and provider, no secret."""
+    from ocibuild_core.auth.ambient import read_ambient  # noqa: PLC0415
+    from ocibuild_core.auth.setup import guard_providers, provider_options  # noqa: PLC0415
+    from ocibuild_core.clock import SystemClock  # noqa: PLC0415
+    from ocibuild_core.loader import load_plugins  # noqa: PLC0415
+
+    env = dict(os.environ)
+    ambient = read_ambient(env, config=config)
+    catalog, options = provider_options(load_plugins(ambient.selection), ambient.options, ambient.login)
+    guarded = guard_providers(catalog, options, env=env, clock=SystemClock(), timeout=ambient.login.timeout)
+    rows = [
+        {"registry": kept.registry, "username": kept.username, "provider": provider.name}
+        for provider in guarded.values()
+        if provider.stores
+        for kept in provider.list()
+    ]
+    if as_json:
+        click.echo(_json(rows))
+        return
+    for row in rows:
+        click.echo(f"{row['registry']}  {row['username']}  {row['provider']}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """What a command about logins works with."""

@@ -10,8 +10,14 @@ from ocibuild_core import __version__
 
 _COMMANDS = {
     "auth": ("ocibuild_core.cli.auth", "auth", "Show who answers for which registry."),
-    "build": ("ocibuild_core.cli.build", "build", "Build a Dockerfile; the same as the program build."),
-    "docker-config": ("ocibuild_core.cli.docker_config", "docker_config", "Write a docker config for tools without helpers."),
+    "build": ("ocibuild_core.cli.build", "build_command", "Build a Dockerfile; the same as the program build."),
+    "docker-config": (
+        "ocibuild_core.cli.docker_config",
+        "docker_config",
+        "Write a docker config for tools without helpers.",
+    ),
+    "login": ("ocibuild_core.cli.login", "login", "Log in to a registry, for later builds."),
+    "logout": ("ocibuild_core.cli.login", "logout", "Forget a login."),
     "plugins": ("ocibuild_core.cli.plugins", "plugins", "Show the installed plugins, begin a new one."),
 }
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ocibuild_core.option_sources import OptionSources
     from ocibuild_core.options import Option
 
-_HEADINGS = ("ID", "DISTRIBUTION", "VERSION", "API", "STATE", "OFFERS")
+_HEADINGS = ("ID", "DISTRIBUTION", "VERSION", "API", "STATE", "OFFERS", "OPTIONS", "FROM")
 
 
 def listing(catalog: Catalog) -> str:
@@ -49,7 +49,7 @@ def as_json(catalog: Catalog) -> list[dict[str, Any]]:
 
 
 def _row(state: PluginState, catalog: Catalog) -> tuple[str, ...]:
-    offers = ", ".join(str(owner) for owner, _, _ in _owners(state, catalog))
+    owners = [owner for owner, _, _ in _owners(state, catalog)]
     source = state.source
     return (
         source.id,
@@ -57,7 +57,9 @@ def _row(state: PluginState, catalog: Catalog) -> tuple[str, ...]:
         source.version,
         str(state.hook_api or "-"),
         state.status.value,
-        offers or "-",
+        ", ".join(map(str, owners)) or "-",
+        str(sum(len(owner.options) for owner in owners) or "-"),
+        state.location or "-",
     )
 
 

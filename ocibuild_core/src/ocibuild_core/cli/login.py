@@ -1,0 +1,177 @@
+"""`ocibuild login` and `logout`: a person at a terminal, a registry that is asked first, a provider that keeps it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ocibuild_core.errors import CredentialError, CredentialsUnavailable, PluginError, UsageError
+from ocibuild_core.providers import MAX_SECRET_BYTES, Match
+from ocibuild_core.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocibuild_core.auth.boundary import GuardedProvider
+    from ocibuild_core.auth.redact import Redactor
+    from ocibuild_core.providers import Credential
+
+_PATIENCE = 600.0
+"""Seconds for a person to find his password and to unlock his keyring."""
+_HTTP_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerminalUI:
+    """See `LoginUI`.
+
+    Args:
+        redactor: learns every secret that is typed or that a registry gives.
+        ca_file: a certificate authority for the registry.
+        plain_http: the registry speaks http.
+    """
+
+    redactor: Redactor
+    ca_file: Path | None
+    plain_http: bool
+
+    def ask(self, question: str) -> str:
+        """See `LoginUI.ask`."""
+        return str(self._prompt(question, hide=False))
+
+    def ask_secret(self, question: str) -> Secret:
+        """See `LoginUI.ask_secret`."""
+        secret = Secret(self._prompt(question, hide=True))
+        self.redactor.add(secret)
+        return secret
+
+    def say(self, text: str) -> None:
+        """See `LoginUI.say`."""
+        click.echo(self.redactor.text(text), err=True)
+
+    def verify(self, registry: str, credential: Credential) -> None:
+        """See `LoginUI.verify`."""
+        from ocibuild_core.registry.check import RegistryCheck, Verdict  # noqa: PLC0415  # not for `logout`
+        from ocibuild_core.registry.http import HttpClient  # noqa: PLC0415
+
+        http = HttpClient(ca_file=self.ca_file, timeout=_HTTP_SECONDS)
+        check = RegistryCheck(registry, credential, http=http, plain_http=self.plain_http, learned=self.redactor.add)
+        result = check.login()
+        if result.verdict is Verdict.ANONYMOUS_OK:
+            self.say(f"{registry} asks nobody for a login, so the password could not be tried")
+        elif not result.verdict.is_good:
+            raise CredentialError(
+                f"{registry}: {result.verdict.value}", why=result.detail, do="nothing was stored; try again"
+            )
+
+    def _prompt(self, question: str, *, hide: bool) -> str:
+        if not sys.stdin.isatty():
+            raise CredentialsUnavailable(
+                "there is no terminal to ask at", do="give --user, and the password on stdin with --stdin"
+            )
+        return str(click.prompt(question.rstrip(": "), hide_input=hide, err=True))
+
+
+def _flags(command: Callable[..., None]) -> Callable[..., None]:
+    for flag in (
+        click.argument("host"),
+        click.option("--user", "-u", metavar="NAME", help="User name."),
+        click.option("--provider", metavar="NAME", help="Auth provider that keeps the login."),
+        click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="File of settings."),
+    ):
+        command = flag(command)
+    return command
+
+
+@click.command()
+@_flags
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from stdin.")
+@click.option("--registry-ca", "ca_file", type=click.Path(path_type=Path, exists=True), help="CA of the registry.")
+@click.option("--plain-http", is_flag=True, help="The registry speaks http.")
+def login(  # one for each flag
+    *,
+    host: str,
+    user: str | None,
+    from_stdin: bool,
+    ca_file: Path | None,
+    plain_http: bool,
+    **flags: Any,  # noqa: ANN401
+) -> None:
+    """Log in to HOST, and keep the login for later builds.
+
+    The password is shown to the registry before it is kept. It is asked for at the terminal, or read with --stdin.
+    """
+    provider, registry, redactor = _open(host, flags)
+    secret = _read_secret() if from_stdin else None
+    if secret:
+        redactor.add(secret)
+    if from_stdin and not user:
+        raise UsageError("--stdin gives the password, and no user is named", do="add --user NAME")
+    ui = TerminalUI(redactor=redactor, ca_file=ca_file, plain_http=plain_http)
+    ui.say(provider.login(registry, ui, username=user, secret=secret, seconds=_PATIENCE))
+
+
+@click.command()
+@_flags
+def logout(*, host: str, user: str | None, **flags: Any) -> None:  # noqa: ANN401
+    """Forget the login to HOST; with --user that of one user alone."""
+    provider, registry, redactor = _open(host, flags)
+    ui = TerminalUI(redactor=redactor, ca_file=None, plain_http=False)
+    ui.say(provider.logout(registry, ui, username=user, seconds=_PATIENCE))
+
+
+def _open(host: str, flags: dict[str, Any]) -> tuple[GuardedProvider, str, Redactor]:
+    from ocibuild_core.auth.ambient import read_ambient  # noqa: PLC0415  # not for `--help`
+    from ocibuild_core.auth.redact import Redactor  # noqa: PLC0415
+    from ocibuild_core.auth.setup import guard_providers, provider_options  # noqa: PLC0415
+    from ocibuild_core.clock import SystemClock  # noqa: PLC0415
+    from ocibuild_core.loader import load_plugins  # noqa: PLC0415
+    from ocibuild_core.registry.hosts import parse  # noqa: PLC0415
+    from ocibuild_core.terminal import Talk  # noqa: PLC0415
+
+    env = dict(os.environ)
+    registry = parse(host, what="HOST").registry
+    redactor = Redactor()
+    talk = Talk()
+    talk.mask = redactor.text
+    talk.logger()
+    ambient = read_ambient(env, config=flags["config"])
+    catalog, options = provider_options(load_plugins(ambient.selection), ambient.options, ambient.login)
+    wanted = catalog.provider(flags["provider"]).provider.name if flags["provider"] else ambient.keeper
+    guarded = guard_providers(catalog, options, env=env, clock=SystemClock(), timeout=ambient.login.timeout)
+    return _choose(registry, wanted, guarded), registry, redactor
+
+
+def _choose(registry: str, wanted: str, providers: dict[str, GuardedProvider]) -> GuardedProvider:
+    """The provider that was named, or the one that can log in to this registry."""
+    able = {name: one for name, one in providers.items() if one.is_interactive}
+    if wanted:
+        if wanted not in able:
+            raise PluginError(
+                f"{wanted!r} has no interactive login", do=f"use one of: {', '.join(able) or 'none is installed'}"
+            )
+        return able[wanted]
+    fitting = [one for one in able.values() if one.match(registry) is not Match.NO]
+    if not fitting:
+        raise PluginError(
+            f"no installed plugin can log in to {registry} and keep it",
+            do="install one that can: pip install 'ocibuild-core[basic]'",
+        )
+    if len(fitting) > 1:
+        names = ", ".join(one.name for one in fitting)
+        raise UsageError(f"several logins can be kept for {registry}: {names}", do="choose one with --provider")
+    return fitting[0]
+
+
+def _read_secret() -> Secret:
+    """The password from stdin, without the one line break that `echo` leaves."""
+    content = sys.stdin.buffer.read(MAX_SECRET_BYTES + 3)
+    text = content.removesuffix(b"\n").removesuffix(b"\r").decode(errors="surrogateescape")
+    if not text:
+        raise UsageError("--stdin: stdin is empty")
+    return Secret(text)
