@@ -205,12 +205,20 @@ def test_nothing_heavy_is_loaded(alone: Demo, arguments: tuple[str, ...]) -> Non
         assert "ocibuild_core.loader" not in imported
 
 
+FAULTY = """
+import sys
+import ocibuild_core.auth.ambient as ambient
+from ocibuild_core.auth.helper import main
+def broken(env):
+    raise ValueError("hunter2")
+ambient.read_ambient = broken
+sys.argv = ["docker-credential-ocibuild", "get"]
+main()
+"""
+
+
 def test_a_fault_of_our_own_is_a_line_on_stdout(alone: Demo) -> None:
-    (alone.directory / "site" / "usercustomize.py").write_text(
-        "import ocibuild_core.auth.ambient as it\ndef broken(env): raise ValueError('hunter2')\nit.read_ambient = broken\n"
-    )
-    program = "import usercustomize\nfrom ocibuild_core.auth.helper import main\nimport sys\nsys.argv = ['x', 'get']\nmain()"
-    ended = alone.run(sys.executable, "-c", program, question=HOST)
+    ended = alone.run(sys.executable, "-c", FAULTY, question=HOST)
     assert ended.returncode == 1
     assert ended.stdout.startswith("ocibuild failed by a fault of its own: ValueError in ")
     assert ended.stdout.count("\n") == 1
