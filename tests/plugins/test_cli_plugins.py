@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,7 +77,8 @@ def test_all_ten_are_named_with_their_cause_and_the_good_one_is_in_order(ocibuil
         assert cause in story
         assert "\n  do     " in story
     (good,) = [line for line in done.stdout.splitlines() if line.startswith("good ")]
-    assert good.split(maxsplit=5)[4:] == ["ok", "provider 'good', exporter 'proof'"]
+    assert good.split()[4:-1] == ["ok", "provider", "'good',", "exporter", "'proof'", "4"]
+    assert good.endswith(".py")
 
 
 @pytest.mark.e2e
@@ -183,6 +185,15 @@ def test_show_of_an_unknown_one(ocibuild: Run) -> None:
     assert done.returncode == 4
     assert "no plugin 'nothing' is installed" in done.stderr
     assert "core" in done.stderr
+
+
+def test_closed_stderr_breaks_no_plugin_that_prints(site: Site) -> None:
+    site.add("loud", "print('hello')\n" + HOOK + "return []")
+    code = "from ocibuild_core.cli.main import ocibuild; ocibuild()"
+    command = f"exec {sys.executable} -c '{code}' plugins --json 2>&-"
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site.directory)}
+    found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, env=env).stdout
+    assert {row["id"]: row["state"] for row in json.loads(found)}["loud"] == "ok"
 
 
 def test_blocked_and_listed_plugins_are_shown_as_such(ocibuild: Run, site: Site) -> None:

@@ -338,6 +338,12 @@ def test_blocked_plugin_is_not_imported_and_says_so_to_whom_asks(site: Site) -> 
     assert caught.value.why == "by --no-plugin blocked"
 
 
+def test_block_of_nothing_is_remarked_on(site: Site) -> None:
+    site.add("good")
+    (remark,) = site.load(Selection(blocked={"godo": "--no-plugin godo"})).remarks()
+    assert remark == "--no-plugin godo: no plugin 'godo' is installed"
+
+
 def test_allow_list_is_closed_and_counts_on_what_it_lists(site: Site) -> None:
     other = site.add("other")
     site.add("listed")

@@ -129,12 +129,14 @@ class Catalog:
         exporters: likewise the exporters.
         plugins: every plugin, whatever its state, by id.
         listed: the ids on the user's allow-list.
+        notes: what else is worth a line with `-v`.
     """
 
     providers: tuple[LoadedProvider, ...] = ()
     exporters: tuple[LoadedExporter, ...] = ()
     plugins: tuple[PluginState, ...] = ()
     listed: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
     def provider(self, name: str) -> LoadedProvider:
         """The provider that a user asked for by name or alias, in any case.
@@ -158,7 +160,7 @@ class Catalog:
         raise_all([state.error() for state in self.plugins if state.source.id in self.listed and state.status in bad])
 
     def remarks(self) -> tuple[str, ...]:
-        """One line for each broken plugin, and for each that behaved oddly while it was imported: for `-v`."""
+        """One line for each broken plugin, each that behaved oddly while it was imported, each note: for `-v`."""
         broken = [state.line() for state in self.plugins if state.status is PluginStatus.BROKEN]
         slow = [
             f"{state.source} took {state.seconds:.1f} s to import"
@@ -170,7 +172,7 @@ class Catalog:
             for state in self.plugins
             if state.chatter
         ]
-        return (*broken, *slow, *loud)
+        return (*broken, *slow, *loud, *self.notes)
 
     def _get(self, kind: str, name: str, named: Mapping[str, _Loaded]) -> _Loaded:
         wanted = name.strip().lower()

@@ -104,6 +104,15 @@ class _Loading:
             )
             self._states.append(PluginState(source=source, status=PluginStatus.MISSING, problem=problem))
 
+    def useless_blocks(self) -> tuple[str, ...]:
+        """A line for each block of what is not installed: perhaps a slip of the pen."""
+        installed = {state.source.id.lower() for state in self._states}
+        return tuple(
+            f"{blocked_by}: no plugin {plugin_id!r} is installed"
+            for plugin_id, blocked_by in self._selection.blocked.items()
+            if plugin_id not in installed
+        )
+
     def catalog(self) -> Catalog:
         """What is in order, and the state of everything."""
         offers = tuple(self._offers.values())
@@ -120,6 +129,7 @@ class _Loading:
             ),
             plugins=tuple(sorted(self._states, key=lambda state: (state.source.id, state.source.distribution))),
             listed=self._selection.allowed or frozenset(),
+            notes=self.useless_blocks(),
         )
 
     def _host_alone(self, entries: Sequence[EntryPoint]) -> Sequence[EntryPoint]:

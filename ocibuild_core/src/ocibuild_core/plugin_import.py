@@ -152,8 +152,9 @@ class _StandIn:
     errors = "replace"
     _KEPT = 200
 
-    def __init__(self, real: TextIO) -> None:
-        self.real = real
+    def __init__(self, real: TextIO | None) -> None:
+        # None when the process was started with stderr closed.
+        self.real = real or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # as long as the process
         self._kept = ""
 
     def write(self, text: str) -> int:
