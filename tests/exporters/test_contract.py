@@ -1,0 +1,33 @@
+"""The built-in exporters keep the contract that everybody's keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from ocibuild_core.exporters.digest import DigestExporter
+from ocibuild_core.exporters.docker import DockerExporter
+from ocibuild_core.exporters.registry import RegistryExporter
+from ocibuild_testkit.contracts import ExporterContract
+
+
+class TestDocker(ExporterContract):
+    @pytest.fixture
+    def exporter(self) -> DockerExporter:
+        return DockerExporter()
+
+
+class TestDigest(ExporterContract):
+    @pytest.fixture
+    def exporter(self) -> DigestExporter:
+        return DigestExporter()
+
+
+class TestRegistry(ExporterContract):
+    @pytest.fixture
+    def exporter(self) -> RegistryExporter:
+        return RegistryExporter()
+
+    @pytest.fixture
+    def options(self) -> Mapping[str, tuple[str, ...]]:
+        return {"name": ("r.example/team/app:1", "s.example/app")}

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from ocibuild_core.errors import ExportError
+from ocibuild_core.exporters.digest import config_digest
+
+
+def archive(path: Path, **files: object) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            raw = json.dumps(content).encode()
+            info = tarfile.TarInfo(name.replace("__", "."))
+            info.size = len(raw)
+            tar.addfile(info, io.BytesIO(raw))
+    return path
+
+
+def test_the_manifest_names_the_configuration_by_its_digest(tmp_path: Path) -> None:
+    made = archive(tmp_path / "a.tar", manifest__json=[{"Config": "blobs/sha256/abc"}])
+    assert config_digest(made) == "sha256:abc"
+
+
+@pytest.mark.parametrize("manifest", [[], {}, [{}], [{"Config": "abc.json"}], [{"Config": "blobs/sha256/"}], "x"])
+def test_another_form_is_an_error_that_names_the_file(tmp_path: Path, manifest: object) -> None:
+    with pytest.raises(ExportError, match=r"digest from a\.tar"):
+        config_digest(archive(tmp_path / "a.tar", manifest__json=manifest))
+
+
+def test_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_text("no archive")
+    with pytest.raises(ExportError, match=r"digest from a\.tar"):
+        config_digest(tmp_path / "a.tar")
