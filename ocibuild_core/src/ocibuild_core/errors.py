@@ -1,14 +1,14 @@
 """Everything that can go wrong, as one family; each class is one exit code.
 
-    OcibuildError
-    ├── UsageError               2  a setting, an argument or a file of settings
-    ├── PluginError              4  a plugin: unknown, missing, broken
-    ├── CredentialError          3  a login: wrong, refused, expired
-    │   └── CredentialsUnavailable  a login: nothing here to log in with
-    ├── EngineError              5  BuildKit itself: not found, not started, died
-    ├── BuildError               1  the Dockerfile's build
-    ├── ExportError              6  what was built could not be written or sent
-    └── Failures                    several of the above; the earliest stage decides the code
+OcibuildError
+├── UsageError               2  a setting, an argument or a file of settings
+├── PluginError              4  a plugin: unknown, missing, broken
+├── CredentialError          3  a login: wrong, refused, expired
+│   └── CredentialsUnavailable  a login: nothing here to log in with
+├── EngineError              5  BuildKit itself: not found, not started, died
+├── BuildError               1  the Dockerfile's build
+├── ExportError              6  what was built could not be written or sent
+└── Failures                    several of the above; the earliest stage decides the code
 """
 
 from __future__ import annotations
