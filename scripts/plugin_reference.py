@@ -220,8 +220,8 @@ are looked for in this order: {order}.
 The first that says something wins; an empty value says nothing. The request is the one of `ocibuild task`.
 
 A secret takes no value on the command line: `--…-file` names a file, or `-` for stdin; YAML names where it is,
-`{{env: NAME}}` or `{{file: PATH}}`. An exporter's options are written `--output NAME,key=value`; the rest is the same, with
-`exporters` for `auth`.
+`{{env: NAME}}` or `{{file: PATH}}`. An exporter's options are written `--output NAME,key=value`; the rest is the same,
+with `exporters` for `auth`.
 
 Two plugins whose options give one flag or one variable cannot be used together, so `env` is for names that were
 the plugin's own before. A variable that belongs to everybody (`HTTPS_PROXY`, `GITHUB_TOKEN`, `AWS_REGION`) is read from
