@@ -1,0 +1,80 @@
+"""The installed programs with a real keyring and a real registry: log in once, use it anywhere, log out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from basic_support import SecretService
+    from ocibuild_testkit.leaks import LeakWatcher
+    from ocibuild_testkit.registry import RegistryServer
+
+PROGRAMS = Path(sys.executable).parent
+
+
+@pytest.fixture
+def run(secret_service: SecretService, leak_watcher: LeakWatcher) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs an installed program on the keyring's bus; what it prints to people holds no secret."""
+
+    def run(*argv: str, stdin: str = "", secret_on_stdout: bool = False) -> subprocess.CompletedProcess[str]:
+        env = {"LANG": "C.UTF-8", **secret_service.env}
+        done = subprocess.run(
+            [PROGRAMS / argv[0], *argv[1:]],
+            env=env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        leak_watcher.check(done.stderr, "stderr")
+        if not secret_on_stdout:
+            leak_watcher.check(done.stdout, "stdout")
+        return done
+
+    return run
+
+
+def test_a_login_is_verified_kept_used_listed_and_forgotten(
+    run: Callable[..., subprocess.CompletedProcess[str]], tls_registry: RegistryServer
+) -> None:
+    host, password = tls_registry.address, tls_registry.auth.users["alice"]  # type: ignore[attr-defined]
+    ca = ("--registry-ca", str(tls_registry.ca_file))
+
+    refused = run("ocibuild", "login", host, *ca, "--user", "alice", "--stdin", stdin="not-the-password\n")
+    assert (refused.returncode, "wrong password" in refused.stderr) == (3, True)
+    assert json.loads(run("ocibuild", "auth", "list", "--json").stdout) == []
+
+    done = run("ocibuild", "login", host, *ca, "--user", "alice", "--stdin", stdin=f"{password}\n")
+    assert done.returncode == 0, done.stderr
+    assert f"alice is logged in to {host}" in done.stderr
+    assert json.loads(run("ocibuild", "auth", "list", "--json").stdout) == [
+        {"registry": host, "username": "alice", "provider": "basic"}
+    ]
+    answer = run("docker-credential-ocibuild", "get", stdin=host, secret_on_stdout=True)
+    assert json.loads(answer.stdout) == {"ServerURL": host, "Username": "alice", "Secret": password}
+    assert f"{host}  " in run("ocibuild", "auth", "explain", host).stdout
+
+    assert run("ocibuild", "logout", host).returncode == 0
+    assert run("ocibuild", "auth", "list").stdout == ""
+    assert run("docker-credential-ocibuild", "get", stdin=host).returncode == 1
+
+
+def test_without_a_terminal_nothing_is_asked(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = run("ocibuild", "login", "r.example")
+    assert done.returncode == 3
+    assert "there is no terminal to ask at" in done.stderr
+    assert "--stdin" in done.stderr
+
+
+def test_a_password_without_a_user_is_refused(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = run("ocibuild", "login", "r.example", "--stdin", stdin="x\n")
+    assert (done.returncode, "add --user NAME" in done.stderr) == (2, True)
