@@ -231,7 +231,7 @@ class TestSecrets:
 
     def test_none_is_in_a_representation(self, ask: Asker) -> None:
         found = ask.login(OWN)
-        (login,) = ask.provider._logins.values()
+        (login,) = ask.provider._answers()._logins.values()
         (slot,) = login._found._slots.values()
         keys = slot.values[0].keys()
 

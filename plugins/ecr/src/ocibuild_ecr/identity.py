@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.plugin import (
     CredentialsUnavailable,
-    Option,
-    OptionType,
     OptionValues,
     ProviderContext,
     Secret,
@@ -24,56 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEFAULT_REGION = "eu-west-1"
-DEFAULT_AUDIENCE = "sts.amazonaws.com"
-DEFAULT_SESSION_NAME = "ocibuild"
-
-OPTIONS = (
-    Option(
-        name="region",
-        help="Region of the accounts in registries; a registry's own name says it otherwise",
-        env=("REGION",),
-    ),
-    Option(
-        name="registries",
-        help="Accounts (12 digits) or registry hosts to log in to; empty means the caller's own account",
-        type=OptionType.LIST,
-        env=("REGISTRIES",),
-    ),
-    Option(name="profile", help="Profile of the AWS config files, SSO included"),
-    Option(
-        name="role-arn",
-        help="Role to assume, as ARN or ACCOUNT=ARN for that account's registries; several form a chain, in order",
-        type=OptionType.LIST,
-    ),
-    Option(
-        name="external-id",
-        help="External id that the role's trust policy asks for, as ID, ACCOUNT=ID or ROLE_ARN=ID",
-        type=OptionType.LIST,
-    ),
-    Option(
-        name="session-name",
-        help="Name of the role session, as CloudTrail shows it",
-        default=DEFAULT_SESSION_NAME,
-        env=("AWS_ROLE_SESSION_NAME",),
-    ),
-    Option(
-        name="web-identity-token",
-        help="OIDC token that the first role is assumed with, as of Concourse's idtoken or GitLab's id_tokens",
-        type=OptionType.SECRET,
-    ),
-    Option(
-        name="web-identity",
-        help="Whose OIDC token to take when none is given: auto takes GitHub's or GitLab's when a role is known",
-        type=OptionType.CHOICE,
-        choices=("auto", "github", "gitlab", "none"),
-        default="auto",
-    ),
-    Option(
-        name="web-identity-audience",
-        help="Audience to ask GitHub's OIDC token for",
-        default=DEFAULT_AUDIENCE,
-    ),
-)
 
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 _ROLE_ARN = r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+"
@@ -144,14 +92,14 @@ class Identity:
         profile: a profile of the AWS config files, None for the environment's choice.
         web_identity: what the first role is assumed with; None: with the SDK's default chain.
         roles: assumed one after the other.
-        session_name: of every role session.
+        session_name: of every role session; empty without roles.
         uses_metadata: the instance metadata service may be asked, which takes seconds where there is none.
     """
 
     profile: str | None = None
     web_identity: WebIdentity | None = None
     roles: tuple[Role, ...] = ()
-    session_name: str = DEFAULT_SESSION_NAME
+    session_name: str = ""
     uses_metadata: bool = True
 
 
@@ -172,11 +120,6 @@ def named_registries(options: OptionValues) -> tuple[str, ...]:
     """
     what = options.origin("registries") or "registries"
     return tuple(dict.fromkeys(_named(item, what) for item in options.texts("registries")))
-
-
-def is_named(registry: str, options: OptionValues) -> bool:
-    """Whether the options hold this very host."""
-    return any(_bare(item) == registry for item in options.texts("registries"))
 
 
 def find_region(context: ProviderContext, profile_region: Callable[[], str | None]) -> Region:
@@ -232,7 +175,7 @@ def identity_for(context: ProviderContext, account: str | None) -> Identity:
         profile=profile(context.options),
         web_identity=web_identity,
         roles=roles,
-        session_name=_session_name(context.options) if roles else DEFAULT_SESSION_NAME,
+        session_name=_session_name(context.options) if roles else "",
     )
 
 
@@ -252,10 +195,6 @@ def _named(item: str, what: str) -> str:
             do="write 12 digits, or a host like 123456789012.dkr.ecr.eu-west-1.amazonaws.com",
         )
     return host
-
-
-def _bare(item: str) -> str:
-    return item.strip().lower().removeprefix("https://").rstrip("/")
 
 
 def _region(value: str, origin: str) -> Region:
@@ -338,8 +277,7 @@ def _github_token(context: ProviderContext) -> GitHubToken | None:
     bearer = context.env.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
     if not (url and bearer):
         return None
-    audience = _text(context.options, "web-identity-audience") or DEFAULT_AUDIENCE
-    return GitHubToken(url=url, bearer=Secret(bearer), audience=audience)
+    return GitHubToken(url=url, bearer=Secret(bearer), audience=_text(context.options, "web-identity-audience") or "")
 
 
 def _gitlab_token(context: ProviderContext) -> TokenText | None:
@@ -358,7 +296,7 @@ def _raise_no_ci_token(choice: str) -> WebIdentity:
 
 
 def _session_name(options: OptionValues) -> str:
-    name = _text(options, "session-name") or DEFAULT_SESSION_NAME
+    name = _text(options, "session-name") or ""
     if not _SESSION_NAME.fullmatch(name):
         raise UsageError(
             f"{options.origin('session-name') or 'session-name'}: {name!r} is no name of a role session",
