@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from ocibuild_core.auth.docker_config import UserConfig
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.auth.resolver import Resolver
     from ocibuild_core.catalog import Catalog
@@ -33,12 +34,15 @@ class AuthSession:
         resolver: who answers for which registry.
         child_env: what BuildKit's client must have in its environment.
         directory: private, gone when the session ends.
+        proxy_args: build arguments that the user's docker config asks for (`proxies`), by name. What the user gives
+            as a build argument himself counts more.
     """
 
     redactor: Redactor
     resolver: Resolver
     child_env: Mapping[str, str]
     directory: Path
+    proxy_args: Mapping[str, str]
 
 
 @contextmanager
@@ -62,17 +66,29 @@ def open_session(
     Raises:
         OcibuildError: a provider that was named is not there, or the user's docker config is malformed.
     """
-    resolver, redactor = make_session_resolver(login=login, catalog=catalog, options=options, env=env)
-    with Broker(Responder(resolver.resolve)) as broker, compose(broker, env=env, outside=outside) as config:
-        yield AuthSession(redactor=redactor, resolver=resolver, child_env=config.child_env, directory=config.directory)
+    config = load_user_config(env, timeout=login.timeout)
+    resolver, redactor = make_session_resolver(login=login, catalog=catalog, options=options, env=env, config=config)
+    with Broker(Responder(resolver.resolve)) as broker, compose(broker, env=env, outside=outside) as composed:
+        yield AuthSession(
+            redactor=redactor,
+            resolver=resolver,
+            child_env=composed.child_env,
+            directory=composed.directory,
+            proxy_args=config.proxies(env.get("BUILDKIT_HOST", "")),
+        )
 
 
 def make_session_resolver(
-    *, login: LoginSettings, catalog: Catalog, options: Mapping[str, OptionValues], env: Mapping[str, str]
+    *,
+    login: LoginSettings,
+    catalog: Catalog,
+    options: Mapping[str, OptionValues],
+    env: Mapping[str, str],
+    config: UserConfig | None = None,
 ) -> tuple[Resolver, Redactor]:
     """The resolver of a process and the redactor that knows whatever secret it comes to know.
 
-    Args and errors as of `open_session`.
+    Args and errors as of `open_session`; `config` is the user's docker config when it is loaded already.
     """
     redactor = Redactor()
     for values in options.values():
@@ -81,7 +97,7 @@ def make_session_resolver(
         login=login,
         catalog=catalog,
         options=options,
-        config=load_user_config(env, timeout=login.timeout),
+        config=config or load_user_config(env, timeout=login.timeout),
         env=env,
         clock=SystemClock(),
         learned=redactor.add_credential,
