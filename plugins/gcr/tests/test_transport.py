@@ -69,16 +69,20 @@ def test_googles_calls_go_through_the_proxy(ask: Asker, internet: Internet, key:
 
 
 def test_the_processs_own_environment_does_not_count(
-    ask: Asker, key: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ask: Asker, cloud: Cloud, key: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("default login mallory password wr0ng-token\n")
     netrc.chmod(0o600)
+    # requests would put it in the place of the token that impersonation is asked for with.
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    assert ask(key_json=json.dumps(key)).username == "oauth2accesstoken"
+    cloud.service_account("deployer@project.iam.gserviceaccount.com")
+    cloud.may_become.add((key["client_email"], "deployer@project.iam.gserviceaccount.com"))
+    chain = ("deployer@project.iam.gserviceaccount.com",)
+    assert ask(key_json=json.dumps(key), impersonate_service_account=chain).username == "oauth2accesstoken"
 
 
 @pytest.mark.parametrize(
