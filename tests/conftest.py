@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from support.hub import DockerHub
     from support.programs import ProgramRunner
     from support.users import OrdinaryUser
+
+# How long one example takes says more about the machine's other work than about ours.
+settings.register_profile("ocibuild", deadline=None)
+settings.load_profile("ocibuild")
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,26 @@ def test_a_path_that_is_too_long_for_a_socket_is_passed_over(sandbox: Path) -> N
         assert len(os.fsencode(directory / "broker.sock")) <= MAX_SOCKET_PATH
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_a_place_that_others_may_write_to_is_passed_over(sandbox: Path, mode: int) -> None:
+    """They could put a directory of their own in its place, and with it a program that is run."""
+    place = sandbox / "shared" / "tmp"
+    place.mkdir(parents=True)
+    for shared in (place, place.parent):
+        shared.chmod(mode)
+        with private_directory({"TMPDIR": str(place)}, outside=[]) as directory:
+            assert not directory.is_relative_to(sandbox)
+        shared.chmod(mode | stat.S_ISVTX)
+    with private_directory({"TMPDIR": str(place)}, outside=[]) as directory:
+        assert directory.parent == place
+
+
+def test_another_users_place_is_passed_over(sandbox: Path, ordinary_user: OrdinaryUser) -> None:
+    os.chown(sandbox, ordinary_user.uid, ordinary_user.gid)
+    with private_directory({"TMPDIR": str(sandbox)}, outside=[]) as directory:
+        assert directory.parent != sandbox
+
+
 @pytest.mark.parametrize("place", ["/does/not/exist", "/proc", "/dev/null"])
 def test_a_place_that_will_not_do_is_passed_over(place: str) -> None:
     with private_directory({"TMPDIR": place}, outside=[]) as directory:

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ MAX_SOCKET_PATH = 107
 
 _NAME = re.compile(r"ocibuild-[0-9]+-[0-9a-f]{8}(\.new)?", re.ASCII)
 _LONGEST_SOCKET = len("/ocibuild-4194304-00000000/broker.sock")
+_UNMAPPED = 65534
+"""The owner of what belongs to nobody in this user namespace (user_namespaces(7), overflowuid)."""
+
 _MAKING = 60.0
 """Seconds after which a directory that never got its name is nobody's."""
 
@@ -83,8 +87,19 @@ def _check_place(parent: Path, outside: Sequence[Path]) -> None:
     # Where somebody works in `/` itself, every place lies in it and the rule says nothing.
     if any(real.is_relative_to(place) for place in map(Path.resolve, outside) if place != place.parent):
         raise OSError(errno.EINVAL, "it lies in what is built")
+    _check_trust(real)
     if len(os.fsencode(parent)) + _LONGEST_SOCKET > MAX_SOCKET_PATH:
         raise OSError(errno.ENAMETOOLONG, "its path is too long for a socket")
+
+
+def _check_trust(place: Path) -> None:
+    """Nobody else may put a directory of his own in the place of ours: it names a program that will be run."""
+    if place.stat().st_uid not in (0, os.geteuid(), _UNMAPPED):
+        raise OSError(errno.EPERM, "it belongs to another user")
+    for directory in (place, *place.parents):
+        mode = directory.stat().st_mode
+        if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
+            raise OSError(errno.EPERM, f"others may write to {directory}, which is not sticky")
 
 
 def _make(parent: Path, name: str) -> tuple[Path, int]:
