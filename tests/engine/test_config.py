@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ocibuild_core.engine.config import DaemonPlan, Tables, check_extra, merge, own_tables, render
 from ocibuild_core.errors import UsageError
@@ -30,7 +30,8 @@ SCALARS = st.one_of(
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=10)
 
 
-@given(st.dictionaries(TEXT, VALUES))
+@settings(max_examples=60)
+@given(st.dictionaries(TEXT, VALUES, max_size=4))
 def test_what_is_written_is_read_back(tables: Tables) -> None:
     assert tomllib.loads(render(tables)) == tables
 

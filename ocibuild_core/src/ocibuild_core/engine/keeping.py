@@ -137,7 +137,7 @@ class Vigil:
             os.waitpid(self._daemon, 0)
             self._daemon = 0
         if self._job.daemon and self._job.daemon.isolation is Isolation.ROOTLESSKIT:
-            _reap_orphans()
+            _end_orphans()
 
     def _clean(self) -> None:
         clean_up(self._job)
@@ -166,11 +166,24 @@ def _let_go_of_everything_else(kept: set[int]) -> None:
                 os.close(int(name))
 
 
-def _reap_orphans() -> None:
+def _end_orphans() -> None:
+    """End what rootlesskit left behind; what the kernel has not ended yet became our child."""
     deadline = time.monotonic() + _ORPHANS
     while time.monotonic() < deadline:
+        for child in _children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                time.sleep(0.002)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         except ChildProcessError:
             return
+        time.sleep(0.002)
+
+
+def _children() -> list[int]:
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:  # noqa: PTH123
+            return [int(child) for child in file.read().split()]
+    except FileNotFoundError:
+        return []  # a kernel without CONFIG_PROC_CHILDREN

@@ -77,6 +77,7 @@ class LocalEngine(Engine):
         self._places = places
         self._deadline = deadline
         self._ready_since: float | None = None
+        self._questions: dict[Path, Capture] = {}
         self._versions: dict[Path, Version | None] = {}
         self._is_stopping = False
         self._solver = Solver(
@@ -100,17 +101,18 @@ class LocalEngine(Engine):
             return
         from ocibuild_core.engine.readiness import Probe  # noqa: PLC0415  # `socket` loads while the daemon does
 
-        questions = self._ask_versions()
+        self._ask_versions()
         probe = Probe(self._places.socket)
         try:
             while not probe.is_serving():
                 self._wait_for_news(probe.fd)
+        except EngineError:
+            self.require([CACHE_LIMIT])  # if it is too old, then that is why
+            raise
         finally:
             probe.close()
-            for program, question in questions.items():
-                self._versions[program] = parse_version(question.result(self._deadline)[1].decode(errors="replace"))
-        self._ready_since = time.monotonic()
         self.require([CACHE_LIMIT])
+        self._ready_since = time.monotonic()
 
     def require(self, features: Iterable[Feature]) -> None:
         """See `Engine`. The wheel's BuildKit is as new as we are."""
@@ -148,6 +150,9 @@ class LocalEngine(Engine):
     def stop(self) -> None:
         """See `Engine`."""
         self._order_stop()
+        for question in self._questions.values():
+            question.abandon()
+        self._questions.clear()
         self._keeper.stop()
 
     def _order_stop(self) -> None:
@@ -156,16 +161,16 @@ class LocalEngine(Engine):
             # Before it is ready nothing was entrusted to it, and it may not listen to TERM yet.
             self._keeper.order_stop(0.0 if self._ready_since is None else _GRACE)
 
-    def _ask_versions(self) -> dict[Path, Capture]:
-        """The questions to programs that are not ours, answered while the daemon starts."""
-        if self._programs.origin != FROM_PATH:
-            return {}
-        programs = (self._programs.buildkitd, self._programs.buildctl)
-        return {program: Capture([str(program), "--version"], _NO_ENVIRONMENT) for program in programs}
+    def _ask_versions(self) -> None:
+        """Ask the programs that are not ours; they answer while the daemon starts."""
+        if self._programs.origin == FROM_PATH:
+            for program in (self._programs.buildkitd, self._programs.buildctl):
+                self._questions[program] = Capture([str(program), "--version"], _NO_ENVIRONMENT)
 
     def _version(self, program: Path) -> Version | None:
         if program not in self._versions:
-            _, printed = capture([str(program), "--version"], _NO_ENVIRONMENT, timeout=_ANSWERING)
+            question = self._questions.pop(program, None) or Capture([str(program), "--version"], _NO_ENVIRONMENT)
+            _, printed = question.result(time.monotonic() + _ANSWERING)
             self._versions[program] = parse_version(printed.decode(errors="replace"))
         return self._versions[program]
 

@@ -1,0 +1,186 @@
+"""The engine at work, for root and for an ordinary user: builds, reuse, two at once, what its children get."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.footprint import descendants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from support.engine_scene import Running, Scene
+
+pytestmark = pytest.mark.e2e
+
+
+def steps(running: Running) -> dict[str, Mapping[str, Any]]:
+    """The last word of BuildKit about each step, by its name."""
+    return {step["name"]: step for event in running.facts["events"] for step in event.get("vertexes", ())}
+
+
+def test_a_build_runs_and_leaves_nothing_but_its_cache(scene: Scene) -> None:
+    running = scene.build().succeeded().is_gone(within=0)
+    assert "echo built" in running.text
+    assert "tracing logs" not in running.text
+    assert [step for step in steps(running) if "echo built" in step]
+    assert running.facts["notices"] == []
+    assert running.facts["describe"].startswith("BuildKit 0.")
+    assert sorted(path.name for path in scene.state.iterdir()) == ["buildkitd.log", "lock", "root", "short-runs", "tmp"]
+
+
+def test_the_second_build_finds_the_first_ones_cache(scene: Scene) -> None:
+    scene.write("RUN echo built; head -c 8 /dev/urandom > /random")
+    scene.build().succeeded()
+    again = scene.build().succeeded()
+    step = next(step for name, step in steps(again).items() if "urandom" in name)
+    assert step["cached"] is True
+
+
+def test_of_two_builds_at_once_the_second_does_without_the_cache_and_says_so(scene: Scene) -> None:
+    scene.build().succeeded()
+    scene.write("RUN echo begun; while ! [ -e /stop ]; do sleep 0.05; done || true")
+    scene.write_sleep()
+    with scene.start() as first:
+        first.wait_for_step()
+        scene.write("RUN echo built; mkdir /private; touch /private/file; chmod 0 /private")
+        second = scene.build().succeeded()
+        (notice,) = second.facts["notices"]
+        assert f"another build is using the cache in {scene.state}" in notice
+        assert not list(scene.state.glob("once-*"))
+        assert first.found(f"sleep {scene.token}")
+    first.is_gone()
+
+
+def test_a_failed_step_gives_its_exit_code_and_an_event(scene: Scene) -> None:
+    scene.write("RUN echo going wrong; exit 7")
+    running = scene.build()
+    assert running.facts["code"] == 1
+    (error,) = {step["error"] for step in steps(running).values() if step.get("error")}
+    assert "exit code: 7" in error
+    running.is_gone(within=0)
+
+
+def test_on_a_terminal_the_events_of_a_failure_come_afterwards(own_scene: Scene) -> None:
+    own_scene.write("RUN echo going wrong; exit 7")
+    shown, terminal = pty.openpty()
+
+    def on_terminal(argv: list[str]) -> list[str]:
+        return ["sh", "-c", 'exec "$@" > "$0" 2>&1', os.ttyname(terminal), *argv]
+
+    running = own_scene.start("--progress=tty", terminal=True, wrap=on_terminal)
+    running.wait()
+    os.set_blocking(shown, False)
+    display = os.read(shown, 1_000_000).decode()
+    for fd in (shown, terminal):
+        os.close(fd)
+
+    assert "\x1b[" in display
+    assert "going wrong" in display
+    assert "tracing logs" not in display
+    assert running.facts["code"] == 1
+    assert [step for step in steps(running).values() if "exit code: 7" in step.get("error", "")]
+
+
+def test_much_output_is_handed_on_whole(own_scene: Scene) -> None:
+    own_scene.write("RUN for i in $(seq 1 20000); do echo line $i of many; done")
+    unlimited = {"BUILDKIT_STEP_LOG_MAX_SIZE": "-1", "BUILDKIT_STEP_LOG_MAX_SPEED": "-1"}
+    text = own_scene.build(env=unlimited).succeeded().text
+    assert "line 1 of many" in text
+    assert "line 20000 of many" in text
+
+
+def environment(pid: int) -> dict[str, str]:
+    entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return dict(entry.decode().split("=", 1) for entry in entries if entry)
+
+
+CLIENT = {"PATH", "HOME", "LANG", "LC_ALL", "HTTP_PROXY", "no_proxy", "SSL_CERT_DIR", "SSH_AUTH_SOCK", "TERM"}
+DAEMON = {"PATH", "HTTP_PROXY", "no_proxy", "SSL_CERT_DIR", "XDG_RUNTIME_DIR", "TMPDIR"}
+PRIVATE = ("PASS", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN", "DOCKER_AUTH_CONFIG")
+
+
+def test_the_children_get_what_the_table_says_and_nothing_else(
+    scene: Scene, fresh_secret: Callable[[], str], tmp_path: Path
+) -> None:
+    secret = fresh_secret()
+    scene.write_sleep()
+    public = {
+        "LC_ALL": "C",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "no_proxy": "localhost",
+        "SSL_CERT_DIR": str(tmp_path),
+        "SSH_AUTH_SOCK": "/nonexistent",
+        "TERM": "xterm",
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "USER": "somebody-else",
+        "LANG": "C",
+    }
+    with scene.start(env={**dict.fromkeys(PRIVATE, secret), **public}) as running:
+        running.wait_for_step()
+        client, daemon = running.one("buildctl"), running.one("buildkitd", "--config=")
+        found = {pid: environment(pid) for pid in descendants(running.process.pid) if is_readable(pid)}
+
+        assert found[client].keys() == CLIENT
+        assert {name for name in found[daemon] if "ROOTLESSKIT" not in name} == DAEMON
+        assert found[daemon]["XDG_RUNTIME_DIR"] == running.facts["runtime"]
+        if scene.user:
+            assert environment(running.one("rootlesskit", "--pidns")).keys() == DAEMON
+        keeper = running.facts["keeper"]
+        holders = [pid for pid, env in found.items() if secret in "".join(env.values())]
+        assert [pid for pid in holders if pid != keeper] == []
+    running.is_gone()
+
+
+def is_readable(pid: int) -> bool:
+    try:
+        Path(f"/proc/{pid}/environ").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return True
+
+
+def test_what_a_build_asked_for_reaches_the_client(own_scene: Scene, fresh_secret: Callable[[], str]) -> None:
+    own_scene.write_sleep()
+    secret = fresh_secret()
+    settings = {"cache_types": ["s3"]}
+    with own_scene.start(env={"AWS_REGION": "eu-west-1"}, settings=settings, client_env={"EXTRA": secret}) as running:
+        running.wait_for_step()
+        client, daemon = environment(running.one("buildctl")), environment(running.one("buildkitd", "--config="))
+        assert (client["AWS_REGION"], daemon["AWS_REGION"]) == ("eu-west-1", "eu-west-1")
+        assert client["EXTRA"] == secret
+        assert "EXTRA" not in daemon
+
+
+@pytest.mark.parametrize("runtime", ["", "/nonexistent", "/", "deep"])
+def test_any_runtime_directory_will_do(make_scene: Callable[[str], Scene], runtime: str) -> None:
+    scene = make_scene("ordinary")
+    value = runtime
+    if runtime == "deep":
+        deep = scene.directory / ("d" * 90)
+        deep.mkdir()
+        value = str(deep)
+        scene.write("RUN echo built")
+    running = scene.build(env={"XDG_RUNTIME_DIR": value, "TMPDIR": ""}).succeeded().is_gone(within=0)
+    assert len(f"{running.facts['runtime']}/rootlesskit/api.sock") <= 107
+
+
+def test_the_cache_is_held_to_its_limit_although_every_build_is_short(own_scene: Scene) -> None:
+    settings = {"max_cache": 30_000_000}
+    sizes = []
+    for number in range(12):
+        own_scene.write(f"RUN head -c 10000000 /dev/urandom > /file-{number}")
+        own_scene.build(settings=settings).succeeded()
+        sizes.append(size_of(own_scene.state))
+    assert max(sizes) > 80_000_000, "the builds were to be too short for BuildKit's own garbage collection"
+    assert sizes[-1] < 70_000_000
+
+
+def size_of(directory: Path) -> int:
+    found = subprocess.run(["du", "-s", "--block-size=1", directory], capture_output=True, text=True, check=True).stdout
+    return int(found.split()[0])
