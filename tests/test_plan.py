@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ocibuild_core.catalog import LoadedExporter, PluginSource
 from ocibuild_core.errors import PluginError, UsageError
+from ocibuild_core.export_records import BuildOutput, ExportPlan
 from ocibuild_core.exporters.digest import DigestExporter
 from ocibuild_core.exporters.docker import DockerExporter
-from ocibuild_core.exporting import BuildOutput, ExportPlan
 from ocibuild_core.exports import ask_for_plan
 from ocibuild_core.options import OptionValues
 from ocibuild_core.plan import (

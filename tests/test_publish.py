@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ocibuild_core.errors import ExportError
-from ocibuild_core.exporting import Artifact
+from ocibuild_core.export_records import Artifact
 from ocibuild_core.publish import Staging, publish
 
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 from ocibuild_core.catalog import LoadedExporter, PluginSource
 from ocibuild_core.errors import CredentialError, ExportError, OcibuildError, PluginError, UsageError
-from ocibuild_core.exporting import Exporter, ExportPlan, ExportRequest
+from ocibuild_core.export_records import ExportPlan, ExportRequest
+from ocibuild_core.exporting import Exporter
 from ocibuild_core.exports import ask_for_plan
 from ocibuild_core.options import OptionValues
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocibuild_core.exporting import Artifact, ExportResults
+    from ocibuild_core.export_records import Artifact, ExportResults
 
 REQUEST = ExportRequest(
     options=OptionValues({}),

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from ocibuild_core.catalog import Catalog, LoadedProvider, PluginSource
 from ocibuild_core.cli.flags import GroupedCommand
 from ocibuild_core.cli.plugin_flags import given_flags, plugin_flags
+from ocibuild_core.credentials import Credential, CredentialRequest
 from ocibuild_core.options import Option, OptionType, OptionValues
-from ocibuild_core.providers import AuthProvider, Credential, CredentialRequest, Match
+from ocibuild_core.providers import AuthProvider, Match
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

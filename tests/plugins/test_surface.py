@@ -54,7 +54,14 @@ def test_surface_is_what_authors_rely_on() -> None:
     assert list(plugin.__all__) == sorted(
         plugin.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)
     )
-    assert {name for name in vars(plugin) if not name.startswith("_")} == PINNED
+    assert set(dir(plugin)) == PINNED
+    assert sorted(name for names in plugin._HOMES.values() for name in names) == sorted(PINNED)
+
+
+def test_a_name_that_is_not_there_is_an_import_error_of_the_surface() -> None:
+    with pytest.raises(ImportError, match="cannot import name 'Nothing'") as caught:
+        from ocibuild_core.plugin import Nothing  # type: ignore[attr-defined]  # noqa: F401
+    assert caught.value.name == "ocibuild_core.plugin"
 
 
 def test_hook_api_is_pinned() -> None:

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from ocibuild_core.providers import Credential, CredentialKind
+from ocibuild_core.credentials import Credential, CredentialKind
 from ocibuild_core.registry.check import RegistryCheck, Verdict
 from ocibuild_core.registry.http import HttpClient
 from ocibuild_core.registry.reference import ImageReference, parse_reference

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ocibuild_core.auth.session import AuthSession
     from ocibuild_core.catalog import Catalog, LoadedExporter
     from ocibuild_core.engine import Engine
-    from ocibuild_core.exporting import Artifact
+    from ocibuild_core.export_records import Artifact
     from ocibuild_core.exports import StagedOutputs
     from ocibuild_core.failures import Failure
     from ocibuild_core.options import OptionValues

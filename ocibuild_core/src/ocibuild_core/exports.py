@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ocibuild_core.errors import ExportError, OcibuildError, PluginError, UsageError
-from ocibuild_core.exporting import Artifact, ExportPlan, ExportResults
+from ocibuild_core.export_records import Artifact, ExportPlan, ExportResults
 from ocibuild_core.plugin_problems import describe
 from ocibuild_core.selection import HOST_PLUGIN
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ocibuild_core.catalog import LoadedExporter
-    from ocibuild_core.exporting import BuildOutput, ExportRequest
+    from ocibuild_core.export_records import BuildOutput, ExportRequest
     from ocibuild_core.plan import BuildPlan, PlannedExport
     from ocibuild_core.publish import Staging
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import PluginError, UsageError
-from ocibuild_core.exporting import ExportRequest
+from ocibuild_core.export_records import ExportRequest
 from ocibuild_core.settings.values import split_go_path
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ocibuild_core.catalog import LoadedExporter
-    from ocibuild_core.exporting import BuildOutput, ExportPlan
+    from ocibuild_core.export_records import BuildOutput, ExportPlan
     from ocibuild_core.options import OptionValues
     from ocibuild_core.settings.model import BuildSettings
 

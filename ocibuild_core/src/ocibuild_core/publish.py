@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from ocibuild_core.exporting import Artifact
+    from ocibuild_core.export_records import Artifact
 
 _PREFIX = ".ocibuild-"
 

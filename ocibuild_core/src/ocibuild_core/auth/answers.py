@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ocibuild_core.providers import Credential
+    from ocibuild_core.credentials import Credential
 
 
 NOTICE = 25

@@ -13,19 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ocibuild_core.auth.answers import Step
 from ocibuild_core.auth.calls import Call, CallTimeout
+from ocibuild_core.credentials import Credential, CredentialRequest, LoginRequest, ProviderContext, StoredCredential
 from ocibuild_core.errors import CredentialError, CredentialsUnavailable, OcibuildError, PluginError, UsageError
 from ocibuild_core.options import OptionValues
-from ocibuild_core.providers import (
-    AuthProvider,
-    Credential,
-    CredentialRequest,
-    CredentialStore,
-    InteractiveLogin,
-    LoginRequest,
-    Match,
-    ProviderContext,
-    StoredCredential,
-)
+from ocibuild_core.providers import AuthProvider, CredentialStore, InteractiveLogin, Match
 from ocibuild_core.registry.hosts import normalise
 
 if TYPE_CHECKING:
@@ -38,7 +29,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_OWN_RECORDS = ("ocibuild_core/providers.py", "ocibuild_core/options.py", "ocibuild_core/secret.py")
+_OWN_RECORDS = ("ocibuild_core/credentials.py", "ocibuild_core/options.py", "ocibuild_core/secret.py")
 """Code of the surface that refuses a malformed record: its texts hold no secret, so they may be shown."""
 
 _LAST_WORD = 0.5

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ocibuild_core.auth.rules import Candidate, Rules
     from ocibuild_core.clock import Clock
-    from ocibuild_core.providers import Credential
+    from ocibuild_core.credentials import Credential
 
 _log = logging.getLogger("ocibuild.auth")
 

@@ -17,8 +17,8 @@ from ocibuild_core.auth.config_files import (
     read_config,
 )
 from ocibuild_core.auth.user_helpers import HelperMissing, ask_helper
+from ocibuild_core.credentials import Credential, CredentialKind
 from ocibuild_core.errors import CredentialError, UsageError
-from ocibuild_core.providers import Credential, CredentialKind
 from ocibuild_core.registry.hosts import docker_key, host_of, normalise, split
 from ocibuild_core.secret import Secret
 

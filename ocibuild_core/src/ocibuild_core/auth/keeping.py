@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ocibuild_core.auth.boundary import GuardedProvider
-    from ocibuild_core.providers import Credential
+    from ocibuild_core.credentials import Credential
 
 
 class ProviderKeeper:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ocibuild_core import __version__
 from ocibuild_core.auth.user_helpers import NOT_FOUND, TOKEN_USER
+from ocibuild_core.credentials import Credential, CredentialKind
 from ocibuild_core.errors import CredentialError, OcibuildError
-from ocibuild_core.providers import Credential, CredentialKind
 from ocibuild_core.registry.hosts import docker_key, normalise
 from ocibuild_core.secret import Secret
 

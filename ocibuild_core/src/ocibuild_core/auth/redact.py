@@ -11,8 +11,8 @@ from ocibuild_core.secret import MASK, Secret
 
 if TYPE_CHECKING:
     from ocibuild_core.auth.needles import Span
+    from ocibuild_core.credentials import Credential
     from ocibuild_core.options import OptionValues
-    from ocibuild_core.providers import Credential
 
 _MASK = MASK.encode()
 _BASE64_STARS = b"Kioq"  # decodes to three stars

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ocibuild_core.auth.rules import Rules
     from ocibuild_core.clock import Clock
-    from ocibuild_core.providers import Credential
+    from ocibuild_core.credentials import Credential
 
 _log = logging.getLogger("ocibuild.auth")
 

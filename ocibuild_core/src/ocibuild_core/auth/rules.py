@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ocibuild_core.auth.boundary import GuardedProvider
     from ocibuild_core.auth.docker_config import UserConfig
     from ocibuild_core.auth.login import LoginSettings
-    from ocibuild_core.providers import Credential
+    from ocibuild_core.credentials import Credential
 
 _log = logging.getLogger("ocibuild.auth")
 

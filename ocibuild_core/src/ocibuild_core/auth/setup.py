@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.catalog import Catalog
     from ocibuild_core.clock import Clock
+    from ocibuild_core.credentials import Credential
     from ocibuild_core.option_sources import OptionSources
     from ocibuild_core.options import OptionValues
-    from ocibuild_core.providers import Credential
 
 _log = logging.getLogger("ocibuild.auth")
 

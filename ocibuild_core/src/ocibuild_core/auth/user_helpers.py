@@ -15,8 +15,8 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ocibuild_core.credentials import Credential, CredentialKind
 from ocibuild_core.errors import CredentialError
-from ocibuild_core.providers import Credential, CredentialKind
 from ocibuild_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def ask_helper(helper: str, server: str, *, env: Mapping[str, str], timeout: flo
         CredentialError: it is missing, failed, hung, or answered nonsense. Holds nothing of its stderr.
     """
     program = f"docker-credential-{helper}"
-    path = shutil.which(program, path=env.get("PATH", os.defpath)) if _PROGRAM_NAME.fullmatch(helper) else None
+    path = _find(program, env) if _PROGRAM_NAME.fullmatch(helper) else None
     if path is None:
         raise HelperMissing(f"{program} is not on PATH", do=f"install {program}, or take it out of the docker config")
     try:
@@ -74,6 +74,12 @@ def ask_helper(helper: str, server: str, *, env: Mapping[str, str], timeout: flo
         why=_presentable(message) or f"exit status {status}",
         do=f"run `echo {server} | {program} get` by hand: its stderr is not shown here, as it may hold a secret",
     )
+
+
+def _find(program: str, env: Mapping[str, str]) -> str | None:
+    """The program on PATH; never below the current directory, which may be anybody's (as Go's `exec.LookPath`)."""
+    places = [place for place in env.get("PATH", os.defpath).split(os.pathsep) if place.startswith("/")]
+    return shutil.which(program, path=os.pathsep.join(places)) if places else None
 
 
 def _parse(program: str, server: str, output: bytes) -> Credential | None:

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ocibuild_core.credentials import CredentialKind
 from ocibuild_core.errors import UsageError
-from ocibuild_core.providers import CredentialKind
 from ocibuild_core.registry.hosts import docker_key
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from ocibuild_core.providers import Credential
+    from ocibuild_core.credentials import Credential
 
 NAME = "config.json"
 MARK = "ocibuild"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ocibuild_core.auth.resolver import Resolver
     from ocibuild_core.auth.write_config import WrittenConfig
-    from ocibuild_core.providers import Credential
+    from ocibuild_core.credentials import Credential
 
 
 @click.command("docker-config")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ocibuild_core.credentials import MAX_SECRET_BYTES
 from ocibuild_core.errors import CredentialError, CredentialsUnavailable, PluginError, UsageError
-from ocibuild_core.providers import MAX_SECRET_BYTES, Match
+from ocibuild_core.providers import Match
 from ocibuild_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from ocibuild_core.auth.boundary import GuardedProvider
     from ocibuild_core.auth.redact import Redactor
-    from ocibuild_core.providers import Credential
+    from ocibuild_core.credentials import Credential
 
 _PATIENCE = 600.0
 """Seconds for a person to find his password and to unlock his keyring."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import ExportError
+from ocibuild_core.export_records import Artifact, ExportPlan
 from ocibuild_core.exporters.docker import DOCKER_ARCHIVE
-from ocibuild_core.exporting import Artifact, Exporter, ExportPlan
+from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ocibuild_core.exporting import ExportRequest, ExportResults
+    from ocibuild_core.export_records import ExportRequest, ExportResults
 
 
 class DigestExporter(Exporter):

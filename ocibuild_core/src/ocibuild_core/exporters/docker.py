@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocibuild_core.exporting import Artifact, BuildOutput, Exporter, ExportPlan
+from ocibuild_core.export_records import Artifact, BuildOutput, ExportPlan
+from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ocibuild_core.exporting import ExportRequest, ExportResults
+    from ocibuild_core.export_records import ExportRequest, ExportResults
 
 DOCKER_ARCHIVE = BuildOutput(type="docker")
 

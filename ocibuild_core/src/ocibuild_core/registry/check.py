@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from ocibuild_core.providers import CredentialKind
+from ocibuild_core.credentials import CredentialKind
 from ocibuild_core.registry.challenge import Challenge, parse_challenges
 from ocibuild_core.registry.hosts import DOCKER_HUB
 from ocibuild_core.registry.http import HttpClient, Response, Unreachable
@@ -18,7 +18,7 @@ from ocibuild_core.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ocibuild_core.providers import Credential
+    from ocibuild_core.credentials import Credential
     from ocibuild_core.registry.reference import ImageReference
 
 _MANIFESTS = (

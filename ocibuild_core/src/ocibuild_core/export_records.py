@@ -1,0 +1,111 @@
+"""What an exporter is asked and what it answers. Part of the surface in `ocibuild_core.plugin`.
+
+Apart from `exporting`, because loading a plugin needs none of these records and each of them costs its time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ocibuild_core.options import OptionValues
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def _no_attributes() -> Mapping[str, str]:
+    return _NOTHING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOutput:
+    """One output that BuildKit itself makes (`buildctl build --output`).
+
+    Two exporters that plan equal outputs share one.
+
+    Args:
+        type: BuildKit's exporter: `docker`, `oci`, `image`, `tar`, `local`.
+        attributes: its attributes, unescaped, without `dest`.
+        has_file: BuildKit writes a file; False for `image` (a push).
+    """
+
+    type: str
+    attributes: Mapping[str, str] = field(default_factory=_no_attributes)
+    has_file: bool = True
+
+    def __hash__(self) -> int:
+        return hash((self.type, tuple(sorted(self.attributes.items())), self.has_file))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What an exporter is to do for one target.
+
+    Args:
+        options: the values of its own options.
+        directory: the target's output directory (`image/`); absolute. It may not exist yet.
+        target: the stage that is built, None for the last one.
+        platforms: the platforms that were asked for; empty means the engine's own.
+        output_oci: an OCI layout was asked for.
+        log: for talk.
+    """
+
+    options: OptionValues
+    directory: Path
+    target: str | None
+    platforms: tuple[str, ...]
+    output_oci: bool
+    log: logging.Logger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportPlan:
+    """What an exporter needs from BuildKit, and what it will write.
+
+    Args:
+        outputs: the BuildKit outputs that it needs.
+        destinations: the absolute paths that it will write, so that two exporters that want the same one are found
+            before the build; empty for what leaves the machine.
+    """
+
+    outputs: tuple[BuildOutput, ...] = ()
+    destinations: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResults:
+    """What BuildKit made.
+
+    Args:
+        staging: an empty private directory on the file system of the first destination, removed when the run ends;
+            `finish` writes here alone.
+        files: where the file of each planned output with `has_file` was written; outside `staging` when it is shared
+            with another exporter, so read or hand it on, never change it.
+        metadata: BuildKit's metadata file, parsed (`containerimage.digest`, …).
+    """
+
+    staging: Path
+    files: Mapping[BuildOutput, Path]
+    metadata: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One finished file or directory.
+
+    Args:
+        source: where it was made: in the staging area, or one of BuildKit's files; None for what left the machine.
+        destination: one of the planned destinations, where the host moves it once every exporter has finished; a
+            reference for what left the machine.
+        description: what it is, for the report: one line.
+    """
+
+    source: Path | None
+    destination: Path | str
+    description: str = ""
