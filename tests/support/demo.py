@@ -80,12 +80,15 @@ def ocibuild_auth_providers():
 class Demo:
     """A home, a directory of credential helpers, and a plugin `demo`: its provider is made for `*.demo.example`.
 
+    `seconds` is how long a program may run.
+
     Args:
         directory: a directory of the test's own, with a short path.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.seconds = 60.0
         self.home = directory / "home"
         self.home.mkdir(mode=0o700, parents=True)
         self.helpers = HelperDirectory(directory / "helpers")
@@ -117,7 +120,7 @@ class Demo:
             env=self.env | env,
             cwd=self.home,
             check=False,
-            timeout=60,
+            timeout=self.seconds,
         )
 
     def helper(self, *arguments: str, question: str = "", **env: str) -> subprocess.CompletedProcess[str]:
