@@ -1,4 +1,7 @@
-"""The built-in exporters, handed in through the same hook as anybody's."""
+"""The built-in exporters, handed in through the same hook as anybody's.
+
+`--help` loads all of them, so that each imports inside its methods what only a build needs.
+"""
 
 from __future__ import annotations
 

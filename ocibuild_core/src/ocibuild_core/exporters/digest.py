@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import ExportError
-from ocibuild_core.export_records import Artifact, ExportPlan
-from ocibuild_core.exporters.docker import DOCKER_ARCHIVE
+from ocibuild_core.exporters.docker import docker_archive
 from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ocibuild_core.export_records import ExportRequest, ExportResults
+    from ocibuild_core.export_records import Artifact, ExportPlan, ExportRequest, ExportResults
 
 
 class DigestExporter(Exporter):
@@ -28,12 +27,16 @@ class DigestExporter(Exporter):
 
     def plan(self, request: ExportRequest) -> ExportPlan:
         """See `Exporter.plan`."""
-        return ExportPlan(outputs=(DOCKER_ARCHIVE,), destinations=(self._destination(request),))
+        from ocibuild_core.export_records import ExportPlan  # noqa: PLC0415  # see `exporters`
+
+        return ExportPlan(outputs=(docker_archive(),), destinations=(self._destination(request),))
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
+        from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`
+
         written = results.staging / "digest"
-        written.write_text(config_digest(results.files[DOCKER_ARCHIVE]), encoding="ascii")
+        written.write_text(config_digest(results.files[docker_archive()]), encoding="ascii")
         return [Artifact(source=written, destination=self._destination(request), description="config digest")]
 
     def _destination(self, request: ExportRequest) -> Path:

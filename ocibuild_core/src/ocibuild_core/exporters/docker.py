@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocibuild_core.export_records import Artifact, BuildOutput, ExportPlan
 from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
 
@@ -12,9 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ocibuild_core.export_records import ExportRequest, ExportResults
+    from ocibuild_core.export_records import Artifact, BuildOutput, ExportPlan, ExportRequest, ExportResults
 
-DOCKER_ARCHIVE = BuildOutput(type="docker")
+
+def docker_archive() -> BuildOutput:
+    """What BuildKit has to make for `docker` and `digest`."""
+    from ocibuild_core.export_records import BuildOutput  # noqa: PLC0415  # see `exporters`
+
+    return BuildOutput(type="docker")
 
 
 class DockerExporter(Exporter):
@@ -28,13 +32,17 @@ class DockerExporter(Exporter):
 
     def plan(self, request: ExportRequest) -> ExportPlan:
         """See `Exporter.plan`."""
-        return ExportPlan(outputs=(DOCKER_ARCHIVE,), destinations=(self._destination(request),))
+        from ocibuild_core.export_records import ExportPlan  # noqa: PLC0415  # see `exporters`
+
+        return ExportPlan(outputs=(docker_archive(),), destinations=(self._destination(request),))
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
+        from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`
+
         return [
             Artifact(
-                source=results.files[DOCKER_ARCHIVE],
+                source=results.files[docker_archive()],
                 destination=self._destination(request),
                 description="docker archive",
             )

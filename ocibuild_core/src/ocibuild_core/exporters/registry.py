@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
-from ocibuild_core.export_records import Artifact, BuildOutput, ExportPlan
 from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
-from ocibuild_core.registry.reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ocibuild_core.export_records import ExportRequest, ExportResults
+    from ocibuild_core.export_records import Artifact, ExportPlan, ExportRequest, ExportResults
 
 
 class RegistryExporter(Exporter):
@@ -27,6 +25,9 @@ class RegistryExporter(Exporter):
 
     def plan(self, request: ExportRequest) -> ExportPlan:
         """See `Exporter.plan`."""
+        from ocibuild_core.export_records import BuildOutput, ExportPlan  # noqa: PLC0415  # see `exporters`
+        from ocibuild_core.registry.reference import parse_reference  # noqa: PLC0415
+
         names = request.options.texts("name")
         if not names:
             raise UsageError("the output 'registry' has no name", do="say where to push: registry,name=HOST/REPO:TAG")
@@ -37,6 +38,9 @@ class RegistryExporter(Exporter):
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
+        from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`
+        from ocibuild_core.registry.reference import parse_reference  # noqa: PLC0415
+
         digest = results.metadata.get("containerimage.digest")
         suffix = f"@{digest}" if digest else ""
         return [
