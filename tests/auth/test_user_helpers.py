@@ -82,6 +82,16 @@ def test_a_name_that_is_a_path_is_never_run(helpers: HelperDirectory, name: str)
         ask(helpers, name)
 
 
+@pytest.mark.parametrize("path", ["", ":", ".", "bin", ":/usr/bin"])
+def test_one_in_the_current_directory_is_never_run(
+    helpers: HelperDirectory, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    helpers.add("mine", user="u", secret="s")
+    monkeypatch.chdir(helpers.directory.parent if path == "bin" else helpers.directory)
+    with pytest.raises(HelperMissing):
+        ask(helpers, PATH=path)
+
+
 def test_one_that_is_no_program_is_an_error(helpers: HelperDirectory) -> None:
     path = helpers.directory / "docker-credential-mine"
     path.write_bytes(b"\x7fELF broken")
