@@ -35,7 +35,7 @@ PLUGIN = "plugin 'a' (dist-a 1.2.3)"
 
 def guarded(teller: Teller, *, timeout: float = 5, explicit: bool = True) -> GuardedProvider:
     surroundings = Surroundings(env={"HOME": "/h"}, clock=SystemClock(), timeout=timeout)
-    return GuardedProvider(loaded(teller)[0], surroundings, options=None, explicit=explicit)
+    return GuardedProvider(loaded(teller)[0], surroundings, options=None, named_as="teller" if explicit else "")
 
 
 class OwnError(Exception):
@@ -161,7 +161,7 @@ def test_a_provider_called_otherwise_than_its_plugin_is_named_as_well() -> None:
     record = loaded(teller)[0]
     teller.name = "other"
     surroundings = Surroundings(env={}, clock=SystemClock(), timeout=1)
-    assert str(GuardedProvider(record, surroundings, options=None, explicit=False)) == f"'other' of {PLUGIN}"
+    assert str(GuardedProvider(record, surroundings, options=None)) == f"'other' of {PLUGIN}"
 
 
 def test_it_is_given_what_it_works_with() -> None:

@@ -80,6 +80,7 @@ class ProviderContext:
         log: for talk; `debug` is shown with -vv, `info` with -v, `warning` always. No secret in it.
         explicit: the user named this provider (`--login`, `LOGIN`, a pin that covers the registry); False when it was
             asked because it is installed.
+        named_as: the name or alias by which he did, in lower case; empty when he did not.
     """
 
     options: OptionValues
@@ -88,6 +89,7 @@ class ProviderContext:
     deadline: float
     log: logging.Logger
     explicit: bool = False
+    named_as: str = ""
 
     def remaining(self) -> float:
         """Seconds left until the deadline, never below 0: the time limit for the next network call."""

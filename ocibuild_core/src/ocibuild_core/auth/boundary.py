@@ -58,7 +58,7 @@ class GuardedProvider:
         loaded: the provider and its plugin.
         surroundings: what every provider is given.
         options: the values of its options; None: their defaults.
-        explicit: the user named it.
+        named_as: the name or alias by which the user named it; empty when he did not.
     """
 
     def __init__(
@@ -67,12 +67,13 @@ class GuardedProvider:
         surroundings: Surroundings,
         *,
         options: OptionValues | None,
-        explicit: bool,
+        named_as: str = "",
     ) -> None:
         self.provider: AuthProvider = loaded.provider
         self.source = loaded.source
         self.name = loaded.provider.name
-        self.explicit = explicit
+        self.explicit = bool(named_as)
+        self._named_as = named_as
         self.hung: list[str] = []
         self._options = options or OptionValues({option.name: option.default for option in self.provider.options})
         self._env = surroundings.env
@@ -233,6 +234,7 @@ class GuardedProvider:
             deadline=self._clock.monotonic() + self._timeout,
             log=self._log,
             explicit=self.explicit,
+            named_as=self._named_as,
         )
 
     def _request(self, registry: str, step: Step = Step.EXPLICIT) -> CredentialRequest:
@@ -244,6 +246,7 @@ class GuardedProvider:
             deadline=self._clock.monotonic() + self._timeout,
             log=self._log,
             explicit=self.explicit and step is not Step.AUTOMATIC,
+            named_as=self._named_as if step is not Step.AUTOMATIC else "",
             pinned=step is Step.PINNED,
         )
 

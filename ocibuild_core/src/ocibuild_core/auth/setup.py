@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.boundary import GuardedProvider, Surroundings
@@ -16,6 +17,7 @@ from ocibuild_core.spellings import Owner
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ocibuild_core.auth.ambient import Ambient
     from ocibuild_core.auth.docker_config import UserConfig
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.catalog import Catalog
@@ -67,7 +69,12 @@ def make_rules(  # noqa: PLR0913  # as `make_resolver`
     """As `make_resolver`, the rules alone."""
     by_name = _named_by_user(login, catalog)
     guarded = guard_providers(
-        catalog, options, env=env, clock=clock, timeout=login.timeout, explicit=frozenset(by_name.values())
+        catalog,
+        options,
+        env=env,
+        clock=clock,
+        timeout=login.timeout,
+        named={name: spelling for spelling, name in by_name.items()},
     )
     named = {spelling: guarded[name] for spelling, name in by_name.items()}
     return Rules(login=login, providers=guarded, named=named, config=config)
@@ -80,16 +87,16 @@ def guard_providers(  # noqa: PLR0913  # as `make_resolver`
     env: Mapping[str, str],
     clock: Clock,
     timeout: float,
-    explicit: frozenset[str] = frozenset(),
+    named: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, GuardedProvider]:
-    """Every provider behind its wall, by its name; `explicit` holds those that the user named."""
+    """Every provider behind its wall, by its name; `named` has those that the user named, with how he did."""
     surroundings = Surroundings(env=env, clock=clock, timeout=timeout)
     return {
         loaded.provider.name: GuardedProvider(
             loaded,
             surroundings,
             options=options.get(loaded.provider.name),
-            explicit=loaded.provider.name in explicit,
+            named_as=named.get(loaded.provider.name, ""),
         )
         for loaded in catalog.providers
     }
@@ -119,6 +126,18 @@ def provider_options(
     raise_all(errors)
     usable = tuple(loaded for loaded in catalog.providers if loaded.provider.name in options)
     return replace(catalog, providers=usable), options
+
+
+def load_providers(ambient: Ambient) -> tuple[Catalog, dict[str, OptionValues]]:
+    """What is installed and may be used outside of a build, and the values of the providers' options.
+
+    Errors as of `provider_options`.
+    """
+    from ocibuild_core.loader import load_plugins  # noqa: PLC0415  # a build has loaded them itself
+    from ocibuild_core.settings.reserved import reserved_spellings  # noqa: PLC0415
+
+    catalog = load_plugins(ambient.selection, reserved=reserved_spellings())
+    return provider_options(catalog, ambient.options, ambient.login)
 
 
 def _named_by_user(login: LoginSettings, catalog: Catalog) -> dict[str, str]:

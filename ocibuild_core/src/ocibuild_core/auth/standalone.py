@@ -57,14 +57,13 @@ def _set_up(env: Mapping[str, str]) -> tuple[Resolver, Responder]:
     from ocibuild_core.auth.keeping import keeper_for  # noqa: PLC0415
     from ocibuild_core.auth.redact import Redactor  # noqa: PLC0415
     from ocibuild_core.auth.resolver import Resolver  # noqa: PLC0415
-    from ocibuild_core.auth.setup import make_rules, provider_options  # noqa: PLC0415
+    from ocibuild_core.auth.setup import load_providers, make_rules  # noqa: PLC0415
     from ocibuild_core.clock import SystemClock  # noqa: PLC0415
-    from ocibuild_core.loader import load_plugins  # noqa: PLC0415
 
     redactor = Redactor()
     _talk_to_stderr(redactor)
     ambient = read_ambient(env)
-    catalog, options = provider_options(load_plugins(ambient.selection), ambient.options, ambient.login)
+    catalog, options = load_providers(ambient)
     for values in options.values():
         redactor.add_options(values)
     clock = SystemClock()

@@ -112,13 +112,12 @@ def check(
 def list_(*, as_json: bool, config: Path | None) -> None:
     """List the logins that are kept: registry, user and provider, no secret."""
     from ocibuild_core.auth.ambient import read_ambient  # noqa: PLC0415
-    from ocibuild_core.auth.setup import guard_providers, provider_options  # noqa: PLC0415
+    from ocibuild_core.auth.setup import guard_providers, load_providers  # noqa: PLC0415
     from ocibuild_core.clock import SystemClock  # noqa: PLC0415
-    from ocibuild_core.loader import load_plugins  # noqa: PLC0415
 
     env = dict(os.environ)
     ambient = read_ambient(env, config=config)
-    catalog, options = provider_options(load_plugins(ambient.selection), ambient.options, ambient.login)
+    catalog, options = load_providers(ambient)
     guarded = guard_providers(catalog, options, env=env, clock=SystemClock(), timeout=ambient.login.timeout)
     rows = [
         {"registry": kept.registry, "username": kept.username, "provider": provider.name}
@@ -145,15 +144,14 @@ def open_ambient(flags: dict[str, Any]) -> Opened:
     """The resolver that the environment, the user's own file and a few flags make."""
     from ocibuild_core.auth.ambient import read_ambient  # noqa: PLC0415  # not for `--help`
     from ocibuild_core.auth.session import make_session_resolver  # noqa: PLC0415
-    from ocibuild_core.auth.setup import provider_options  # noqa: PLC0415
-    from ocibuild_core.loader import load_plugins  # noqa: PLC0415
+    from ocibuild_core.auth.setup import load_providers  # noqa: PLC0415
     from ocibuild_core.terminal import Talk  # noqa: PLC0415
 
     env = dict(os.environ)
     talk = Talk()
     talk.logger()
     ambient = read_ambient(env, config=flags.get("config"), flags=flags)
-    catalog, options = provider_options(load_plugins(ambient.selection), ambient.options, ambient.login)
+    catalog, options = load_providers(ambient)
     resolver, redactor = make_session_resolver(login=ambient.login, catalog=catalog, options=options, env=env)
     talk.mask = redactor.text
     return Opened(resolver=resolver, redactor=redactor)

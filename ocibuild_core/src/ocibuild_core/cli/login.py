@@ -129,9 +129,8 @@ def logout(*, host: str, user: str | None, **flags: Any) -> None:  # noqa: ANN40
 def _open(host: str, flags: dict[str, Any]) -> tuple[GuardedProvider, str, Redactor]:
     from ocibuild_core.auth.ambient import read_ambient  # noqa: PLC0415  # not for `--help`
     from ocibuild_core.auth.redact import Redactor  # noqa: PLC0415
-    from ocibuild_core.auth.setup import guard_providers, provider_options  # noqa: PLC0415
+    from ocibuild_core.auth.setup import guard_providers, load_providers  # noqa: PLC0415
     from ocibuild_core.clock import SystemClock  # noqa: PLC0415
-    from ocibuild_core.loader import load_plugins  # noqa: PLC0415
     from ocibuild_core.registry.hosts import parse  # noqa: PLC0415
     from ocibuild_core.terminal import Talk  # noqa: PLC0415
 
@@ -142,7 +141,7 @@ def _open(host: str, flags: dict[str, Any]) -> tuple[GuardedProvider, str, Redac
     talk.mask = redactor.text
     talk.logger()
     ambient = read_ambient(env, config=flags["config"])
-    catalog, options = provider_options(load_plugins(ambient.selection), ambient.options, ambient.login)
+    catalog, options = load_providers(ambient)
     wanted = catalog.provider(flags["provider"]).provider.name if flags["provider"] else ambient.keeper
     guarded = guard_providers(catalog, options, env=env, clock=SystemClock(), timeout=ambient.login.timeout)
     return _choose(registry, wanted, guarded), registry, redactor

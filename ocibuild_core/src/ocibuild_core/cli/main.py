@@ -66,6 +66,22 @@ def _exit_code(make_command: Callable[[], click.Command], name: str) -> int:
         return 128 + signal.SIGINT
     except Interrupted as error:
         return 128 + error.number
+    except Exception as error:  # noqa: BLE001  # nobody is above us
+        return _confess(error)
+
+
+def _confess(error: Exception) -> int:
+    """A fault of ours, without its text: that may hold a secret. With -vv the whole of it, for the report."""
+    import traceback  # noqa: PLC0415  # nobody hopes to need it
+
+    if "-vv" in sys.argv:
+        traceback.print_exception(error)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    sys.stderr.write(
+        f"error: this is a fault of ocibuild: {type(error).__name__} in {last.filename}, line {last.lineno}\n"
+        "  do     report it at https://github.com/ocibuild/ocibuild/issues with what -vv shows; look it over for secrets\n"
+    )
+    return 1
 
 
 def _interrupt(number: int, frame: object) -> None:

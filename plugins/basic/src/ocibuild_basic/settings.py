@@ -89,7 +89,7 @@ def logins_of_env(context: ProviderContext) -> set[str]:
 def lacks_pass(context: ProviderContext) -> bool:
     """Whether `LOGIN=PASS` was said, but there is neither a `PASS` nor another login in the options."""
     has_login = gives_passwords(context.options) or context.options.text("user")
-    return context.explicit and "pass" in logins_of_env(context) and not has_login
+    return context.named_as == "pass" and not has_login
 
 
 def sets_registry(options: OptionValues) -> bool:

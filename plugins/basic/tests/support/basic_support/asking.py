@@ -44,6 +44,7 @@ class Asker:
         clock = SystemClock()
         env = {**self.env, **given.pop("env", {})}
         explicit = given.pop("explicit", True)
+        named_as = given.pop("named_as", "basic" if explicit else "")
         return {
             "options": option_values(given),
             "env": env,
@@ -51,6 +52,7 @@ class Asker:
             "deadline": clock.monotonic() + self.seconds,
             "log": logging.getLogger("ocibuild.auth.basic"),
             "explicit": explicit,
+            "named_as": named_as,
         }
 
 
