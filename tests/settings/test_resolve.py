@@ -20,7 +20,7 @@ def arguments(pairs: tuple[Pair, ...]) -> dict[str, str]:
 
 
 def test_every_row_of_the_table_is_an_attribute_and_the_reverse() -> None:
-    attributes = set(BuildSettings.__dataclass_fields__) - {"origins"}
+    attributes = set(BuildSettings._fields) - {"origins"}
     assert {field.name for field in FIELDS} == attributes
 
 

@@ -18,8 +18,7 @@ HOST_DISTRIBUTION = "ocibuild-core"
 """The distribution of the host itself; its own exporters come through the hook like anybody's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginSource:
+class PluginSource(NamedTuple):
     """Where a provider or an exporter came from; `str()` is how every message names it.
 
     Args:
@@ -38,16 +37,14 @@ class PluginSource:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedProvider:
+class LoadedProvider(NamedTuple):
     """An auth provider and its plugin."""
 
     provider: AuthProvider
     source: PluginSource
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedExporter:
+class LoadedExporter(NamedTuple):
     """An exporter and its plugin."""
 
     exporter: Exporter

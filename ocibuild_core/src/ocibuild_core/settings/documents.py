@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.errors import UsageError
 
@@ -15,8 +15,7 @@ FOUND_NAME = "ocibuild.yml"
 _LARGEST = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsFile:
+class SettingsFile(NamedTuple):
     """One parsed file.
 
     Args:
@@ -27,7 +26,7 @@ class SettingsFile:
 
     name: str
     trusted: bool
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = MappingProxyType({})
 
 
 def find_files(*, config: Path | None, env: Mapping[str, str], directory: Path) -> tuple[SettingsFile, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(NamedTuple):
     """One `key=value` of a setting that takes many."""
 
     key: str
@@ -21,8 +20,7 @@ class Pair:
     origin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildSettings:
+class BuildSettings(NamedTuple):
     """What was asked for, validated field by field; the names are those of the table.
 
     Paths are as written, relative to the current directory. `origins` holds the spelling that set each field
@@ -53,7 +51,7 @@ class BuildSettings:
     registry_certs: tuple[Pair, ...]
     progress: str
     debug: bool
-    origins: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = MappingProxyType({})
 
     def origin(self, name: str) -> str:
         """The spelling that set the field, or `default`."""

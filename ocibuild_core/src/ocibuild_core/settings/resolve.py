@@ -62,8 +62,6 @@ def _collect_pairs(field: Field, sources: Sequence[Source]) -> Found | None:
 
 def _with_files(settings: BuildSettings, sources: Sequence[Source]) -> BuildSettings:
     """Read the files that settings name. A file's pairs win over the environment's, flags win over both."""
-    from dataclasses import replace  # noqa: PLC0415  # costs nothing when no file is named, which is the rule
-
     changes: dict[str, Any] = {}
     if settings.target_file:
         text = _read(settings.target_file, settings.origin("target_file"))
@@ -82,7 +80,7 @@ def _with_files(settings: BuildSettings, sources: Sequence[Source]) -> BuildSett
         name: tuple({pair.key: pair for pair in changes.get(name, getattr(settings, name))}.values())
         for name in ("build_args", "labels")
     }
-    return replace(settings, **changes)
+    return settings._replace(**changes)
 
 
 def _pairs_of_file(path: Path, origin: str, *, allow_yaml: bool) -> tuple[Pair, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ocibuild_core.errors import UsageError
 from ocibuild_core.settings.model import Pair
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A field's value in one source, parsed, and the spelling that gave it."""
 
     value: object
@@ -29,8 +27,7 @@ class Source(Protocol):
         """The field's value here, or None. Raises UsageError naming the spelling when it is malformed."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommandLine:
+class CommandLine(NamedTuple):
     """Parsed flags: by field name a text, a sequence of texts, or True; absent when not given."""
 
     values: Mapping[str, object]
@@ -58,8 +55,7 @@ class CommandLine:
         return Pair(key=text, value=self.env[text], origin=f"{origin} (from the environment)")
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(NamedTuple):
     """Environment variables; an empty one counts as unset."""
 
     env: Mapping[str, str]
@@ -84,8 +80,7 @@ class Environment:
         return tuple(Pair(key=name[cut:], value=self.env[name], origin=name) for name in names)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A parsed YAML file or request: field keys to plain values.
 
     Args:
