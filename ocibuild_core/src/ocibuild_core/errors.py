@@ -97,7 +97,11 @@ class ExportError(OcibuildError):
 
 
 class Failures(OcibuildError):
-    """Several failures of one run, all printed; the earliest stage gives the exit code."""
+    """Several failures of one run, all printed; the earliest stage gives the exit code.
+
+    Those with one cause and one remedy share the lines that say it: a hundred registries of an identity that may not
+    log in are a hundred lines and one remedy.
+    """
 
     def __init__(self, errors: Sequence[OcibuildError]) -> None:
         if not errors:
@@ -107,7 +111,12 @@ class Failures(OcibuildError):
         self.exit_code = self.errors[0].exit_code  # type: ignore[misc]  # a class constant everywhere else
 
     def __str__(self) -> str:
-        return "\n".join(str(error) for error in self.errors)
+        by_rows: dict[object, list[OcibuildError]] = {}
+        for error in self.errors:
+            rows = (error.why, error.tried, error.do)
+            # Without a cause and a remedy of its own, or with failures inside, an error stands alone.
+            by_rows.setdefault(rows if any(rows) else id(error), []).append(error)
+        return "\n".join("\n".join([*(one.summary for one in same[:-1]), str(same[-1])]) for same in by_rows.values())
 
 
 def raise_all(errors: Sequence[OcibuildError]) -> None:
