@@ -99,7 +99,9 @@ def test_the_suffixes_are_those_of_the_sdk_s_partitions() -> None:
     outputs = [one["outputs"] for one in create_loader().load_data("partitions")["partitions"]]
 
     assert {one["dnsSuffix"] for one in outputs} == hosts.SUFFIXES
-    assert {one["dualStackDnsSuffix"].replace("api.", "on.", 1) for one in outputs} == hosts.DUAL_STACK_SUFFIXES
+    # Older releases of the SDK know fewer that speak IPv6.
+    dual_stack = [one["dualStackDnsSuffix"] for one in outputs if one["supportsDualStack"]]
+    assert {one.replace("api.", "on.", 1) for one in dual_stack} <= hosts.DUAL_STACK_SUFFIXES
 
 
 def test_every_region_of_the_sdk_is_one() -> None:
