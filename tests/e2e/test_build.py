@@ -163,6 +163,13 @@ def test_a_foreign_debug_is_ignored_on_a_laptop_and_an_error_in_a_pipeline(work:
     assert "DEBUG='app:*': not a boolean" in run("build", env=env, cwd=work).ended_with(2).stderr
 
 
+def test_a_password_that_nobody_asked_for_is_told(
+    work: Path, run: ProgramRunner, fresh_secret: Callable[[], str]
+) -> None:
+    result = run("build", env={"PASS": f"alice:{fresh_secret()}"}, cwd=work).succeeded()
+    assert result.stderr.count("warning: PASS is ignored: set LOGIN=PASS") == 1
+
+
 def test_a_private_base_image_is_pulled(work: Path, private: dict[str, str], run: ProgramRunner) -> None:
     result = run("build", env=private, cwd=work).succeeded()
     assert "user alice from PASS" in result.stderr

@@ -84,6 +84,14 @@ class AuthProvider(ABC):
         del context
         return ()
 
+    def notices(self, context: ProviderContext) -> Sequence[str]:
+        """What was set for this provider and is not used, because nobody named it; one line each, without a secret.
+
+        Asked once in a build, only when the user did not name the provider. Instant.
+        """
+        del context
+        return ()
+
     @abstractmethod
     def get(self, request: CredentialRequest) -> Credential | None:
         """The credential for `request.registry`, without asking anybody, before `request.deadline`.

@@ -99,7 +99,7 @@ GITLAB = {
         ("gitlab.example", "", "proxy-password", "user gitlab-ci-token from CI_DEPENDENCY_PROXY_PASSWORD"),
     ],
 )
-def test_a_gitlab_job_is_logged_in_to_its_registries(  # noqa: PLR0913, PLR0917  # one row of the table each
+def test_a_gitlab_job_is_logged_in_to_its_registries(  # one row of the table each
     provider: BasicProvider, ask: Asker, registry: str, missing: str, secret: str, detail: str
 ) -> None:
     env = {name: value for name, value in GITLAB.items() if name != missing}

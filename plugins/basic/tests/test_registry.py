@@ -98,7 +98,7 @@ def test_a_wrong_password_is_the_registry_s_to_refuse(
         pull(registry, credential)
 
 
-def test_login_keeps_what_the_registry_takes_and_nothing_else(  # noqa: PLR0913, PLR0917  # all of it is needed
+def test_login_keeps_what_the_registry_takes_and_nothing_else(  # all of it is needed
     provider: BasicProvider,
     ask: Asker,
     registry: RegistryServer,
@@ -119,7 +119,7 @@ def test_login_keeps_what_the_registry_takes_and_nothing_else(  # noqa: PLR0913,
     assert pull(registry, credential).endswith("manifest.v1+json")
 
 
-def test_no_secret_is_left_in_a_file_of_ours(  # noqa: PLR0913, PLR0917  # all of it is needed
+def test_no_secret_is_left_in_a_file_of_ours(  # all of it is needed
     provider: BasicProvider,
     ask: Asker,
     secret_service: SecretService,

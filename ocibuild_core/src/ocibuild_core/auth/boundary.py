@@ -121,6 +121,13 @@ class GuardedProvider:
             raise self._registries
         return self._registries
 
+    def notices(self) -> tuple[str, ...]:
+        """What was set for it and is not used."""
+        found = self._call("notices", "", lambda: tuple(self.provider.notices(self._context())))
+        if not all(isinstance(item, str) for item in found):
+            raise self._fault("gave notices that are no text")
+        return found
+
     def get(self, registry: str, step: Step = Step.EXPLICIT) -> Credential | None:
         """Its credential for the registry; checked, not expired.
 

@@ -82,16 +82,30 @@ class Resolver:
         Raises:
             OcibuildError: whoever was named and failed; several as one `Failures`.
         """
+        self._tell_what_is_unused()
         owed, failures = owed_registries(self._rules)
         targets = [normalise(registry) or registry for registry in pushed]
         found = self.resolve_all([*(normalise(registry) or registry for registry in registries), *targets, *owed])
         failures += [answer for answer in found.values() if isinstance(answer, OcibuildError)]
-        raise_all(list(dict.fromkeys(failures)))
+        # A provider may fail alike for several registries; that is told once.
+        raise_all(list({str(error): error for error in failures}.values()))
         answers = {name: answer for name, answer in found.items() if isinstance(answer, Answer)}
         for name in dict.fromkeys(targets):
             if answers[name].credential is None:
                 _log.warning("%s: the build pushes to it, and there is no credential for it", name)
         return answers
+
+    def _tell_what_is_unused(self) -> None:
+        for provider in self._rules.providers.values():
+            if provider.explicit:
+                continue
+            try:
+                notices = provider.notices()
+            except OcibuildError as error:
+                _log.info("%s", error)
+                continue
+            for notice in notices:
+                _log.warning("%s", notice)
 
     def owed(self) -> tuple[str, ...]:
         """The registries that the user named outright, by pins and by the options of the providers he named.

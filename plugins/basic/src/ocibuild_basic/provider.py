@@ -74,9 +74,12 @@ class BasicProvider(AuthProvider, InteractiveLogin, CredentialStore):
         first = [settings.registry(context.options).registry] if settings.names_registry(context) else []
         return tuple(dict.fromkeys([*first, *settings.entries(context.options)]))
 
+    def notices(self, context: ProviderContext) -> Sequence[str]:
+        """A `PASS` that stands there for nobody."""
+        return ["PASS is ignored: set LOGIN=PASS"] if context.options.secret("pass") else []
+
     def get(self, request: CredentialRequest) -> Credential | None:
         """The first source that has a login for the registry."""
-        self._warn_of_unused_pass(request)
         for source in self._sources.values():
             found = source(request)
             if found:
@@ -218,11 +221,6 @@ class BasicProvider(AuthProvider, InteractiveLogin, CredentialStore):
         path = settings.registry(request.options).path
         self._warn_of_path(request, settings.origin(request.options, "registry"), path)
         return True
-
-    def _warn_of_unused_pass(self, request: CredentialRequest) -> None:
-        is_named = request.explicit or not settings.logins_of_env(request).isdisjoint((self.name, *self.aliases))
-        if request.options.secret("pass") and not is_named:
-            self._warn_once(request, "PASS is ignored: set LOGIN=PASS")
 
     def _warn_of_path(self, request: CredentialRequest, origin: str, path: str) -> None:
         if path:

@@ -81,11 +81,6 @@ def gives_passwords(options: OptionValues) -> bool:
     return any(options.secret(name) for name in ("pass", "password", "registries"))
 
 
-def logins_of_env(context: ProviderContext) -> set[str]:
-    """The names in `LOGIN`, in lower case, without the registries that they may be pinned to."""
-    return {item.partition("=")[0].strip().lower() for item in context.env.get("LOGIN", "").split(",")}
-
-
 def lacks_pass(context: ProviderContext) -> bool:
     """Whether `LOGIN=PASS` was said, but there is neither a `PASS` nor another login in the options."""
     has_login = gives_passwords(context.options) or context.options.text("user")
