@@ -72,7 +72,7 @@ TESTS = """
     from made_plugin import {name} as Provider
     from ocibuild_core.plugin import Secret
     from ocibuild_testkit.contracts import AuthProviderContract, Login
-    from ocibuild_testkit.registry.httpd import Handler, HttpServer
+    from ocibuild_testkit.httpd import Handler, HttpServer
 
     PASSWORD = "correct horse battery"
     TOKEN = "token-0123456789abcdef"

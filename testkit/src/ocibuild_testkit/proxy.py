@@ -12,7 +12,7 @@ import threading
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 
-from ocibuild_testkit.registry.httpd import Handler, HttpServer
+from ocibuild_testkit.httpd import Handler, HttpServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

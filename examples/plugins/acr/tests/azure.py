@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from ocibuild_testkit.httpd import Handler, HttpServer
 from ocibuild_testkit.registry import Identity, TokenAuth
-from ocibuild_testkit.registry.httpd import Handler, HttpServer
 
 if TYPE_CHECKING:
     from ocibuild_testkit.registry import Authority, RegistryServer

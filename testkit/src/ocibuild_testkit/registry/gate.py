@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from ocibuild_testkit.httpd import Handler, HttpServer
 from ocibuild_testkit.registry.basic import basic_credentials
 from ocibuild_testkit.registry.client import RegistryClient
-from ocibuild_testkit.registry.httpd import Handler, HttpServer
 from ocibuild_testkit.registry.requests_log import Request
 from ocibuild_testkit.registry.server import RegistryServer
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from ocibuild_testkit.httpd import Handler, HttpServer
 from ocibuild_testkit.registry.accounts import Accounts, Identity
 from ocibuild_testkit.registry.basic import basic_credentials
-from ocibuild_testkit.registry.httpd import Handler, HttpServer
 from ocibuild_testkit.registry.jwt import SigningKey
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""A small HTTP server of ours on loopback, in threads of this program, with or without TLS."""
+"""A small HTTP server on loopback, for the service that a plugin talks to; with or without TLS.
+
+A test subclasses `Handler` and hands it to `HttpServer`; a certificate comes from `registry.Authority`.
+"""
 
 from __future__ import annotations
 
