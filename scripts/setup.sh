@@ -51,6 +51,9 @@ if [ "$purpose" != demo ] && [ "$(dpkg --print-architecture)" = amd64 ]; then
     need_debian libseccomp-dev:arm64
 fi
 
+# The docker command, whatever package it came from; Debian's brings a daemon along, which nothing here uses.
+[ "$purpose" != test ] || command -v docker >/dev/null || need_debian docker.io
+
 python=$(find_python)
 if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null; then
     "$python" -c 'import ensurepip, venv' 2>/dev/null || need_debian python3-venv

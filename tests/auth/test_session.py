@@ -29,6 +29,7 @@ def session(
         catalog=Catalog(providers=loaded(*providers)),
         options=options or {},
         env={"HOME": str(directory), "TMPDIR": str(directory), "PATH": "/usr/bin:/bin"},
+        addr="",
         outside=[],
     )
 

@@ -209,3 +209,41 @@ def test_a_preflight_ends_the_run_before_the_solve(five: FiveRegistries, run: Pr
     result = run("build", "--preflight", "--login", "basic", ".", env=five.env(), cwd=sandbox).ended_with(3)
     assert result.stdout == ""
     assert "cannot be pulled as user alice" in result.stderr
+
+
+def test_a_host_that_nobody_could_know_of_fails_at_the_helper_with_the_same_code(
+    registry_factory: RegistryFactory,
+    tls_authority: Authority,
+    fresh_secret: Callable[[], str],
+    run: ProgramRunner,
+    sandbox: Path,
+) -> None:
+    """An ONBUILD trigger of the base names a registry for which a pinned provider has nothing."""
+    base = registry_factory()
+    hidden = registry_factory(auth=PasswordAuth({"alice": fresh_secret()}), tls=tls_authority)
+    hidden.push_image("team/part:1", files={"x": "y"})
+    trigger = f"COPY --from={hidden.reference('team/part:1')} /x /x"
+    base.push_image("team/base:1", files=busybox_files(), config={"OnBuild": [trigger]})
+    (sandbox / "Dockerfile").write_text(f"FROM {base.reference('team/base:1')}\n")
+    env = {"REGISTRY_CA": f"{hidden.address}={hidden.ca_file}"}
+
+    pin = f"basic=127.0.*.1:{hidden.port}"
+    result = run("build", "--login", pin, ".", env=env, cwd=sandbox).ended_with(3)
+
+    assert "#1 " in result.stdout
+    assert hidden.address in result.stderr
+    assert "plugin 'basic'" in result.stderr
+
+
+def test_the_proxies_of_the_docker_config_become_build_arguments(
+    registry: RegistryServer, run: ProgramRunner, sandbox: Path
+) -> None:
+    registry.push_image("team/base:1", files=busybox_files())
+    (run.home / ".docker").mkdir()
+    proxies = {"default": {"httpProxy": "http://proxy.example:3128", "noProxy": "one.example"}}
+    (run.home / ".docker" / "config.json").write_text(json.dumps({"proxies": proxies}))
+    (sandbox / "Dockerfile").write_text(f"FROM {registry.reference('team/base:1')}\nRUN echo $HTTP_PROXY $no_proxy\n")
+
+    plain = run("build", "--build-arg", "NO_PROXY=mine", "--build-arg", "no_proxy=mine", ".", cwd=sandbox).succeeded()
+
+    assert "http://proxy.example:3128 mine" in plain.stdout

@@ -79,6 +79,7 @@ def build(given: BuildInput) -> None:
                 catalog=given.catalog,
                 options=given.provider_options,
                 env=given.env,
+                addr=given.settings.addr or "",
                 outside=(Path.cwd(), Path(given.settings.context)),
             )
         )
@@ -168,6 +169,9 @@ def _solve(
     failure = Failure()
     metadata = session.directory / "metadata.json"
     arguments = ["--progress", display.buildctl_progress, "--metadata-file", str(metadata), *plan.arguments]
+    for name, value in session.proxy_args.items():
+        if name not in {pair.key for pair in given.settings.build_args}:
+            arguments += ["--opt", f"build-arg:{name}={value}"]
     for output in plan.outputs:
         arguments += ["--output", output_argument(output, staged.files.get(output))]
     code = engine.solve(
@@ -184,7 +188,11 @@ def _solve(
 
 
 def _explain(failure: Failure, session: AuthSession, code: int) -> list[OcibuildError]:
-    """Why the solve failed: registries that refused first, for those have a remedy."""
+    """Why the solve failed: logins that failed meanwhile, then registries that refused, for those have a remedy."""
+    # Hosts that nobody could know beforehand (ONBUILD, frontends) fail when the helper is asked for them.
+    failures = {str(error): error for error in session.resolver.failures.values()}
+    if failures:
+        return list(failures.values())
     refusals = failure.refusals()
     if refusals:
         from ocibuild_core.refusals import explain_refusal  # noqa: PLC0415

@@ -46,12 +46,13 @@ class AuthSession:
 
 
 @contextmanager
-def open_session(
+def open_session(  # noqa: PLR0913  # all that decides who logs in, each from another part
     *,
     login: LoginSettings,
     catalog: Catalog,
     options: Mapping[str, OptionValues],
     env: Mapping[str, str],
+    addr: str,
     outside: Sequence[Path],
 ) -> Iterator[AuthSession]:
     """Serve credentials until the block ends; nothing of it remains.
@@ -61,6 +62,7 @@ def open_session(
         catalog: what is installed.
         options: the values of each provider's options, by its name.
         env: the user's environment.
+        addr: the BuildKit that is used, empty for one of our own: a docker config may have proxies for it alone.
         outside: directories that nothing of ours may lie in (`compose`).
 
     Raises:
@@ -74,7 +76,7 @@ def open_session(
             resolver=resolver,
             child_env=composed.child_env,
             directory=composed.directory,
-            proxy_args=config.proxies(env.get("BUILDKIT_HOST", "")),
+            proxy_args=config.proxies(addr),
         )
 
 
