@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -117,8 +116,7 @@ class PluginState(NamedTuple):
 _Loaded = TypeVar("_Loaded", LoadedProvider, LoadedExporter)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Catalog:
+class Catalog(NamedTuple):
     """What is installed.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -125,7 +124,7 @@ def provider_options(
             _log.info("%s is not asked: %s", loaded.source, error)
     raise_all(errors)
     usable = tuple(loaded for loaded in catalog.providers if loaded.provider.name in options)
-    return replace(catalog, providers=usable), options
+    return catalog._replace(providers=usable), options
 
 
 def load_providers(ambient: Ambient) -> tuple[Catalog, dict[str, OptionValues]]:
