@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fake_aws import Cloud
 from fake_aws.asking import OWN, Asker
-from ocibuild_core.plugin import CredentialError, CredentialsUnavailable
+from ocibuild_core.plugin import CredentialError, CredentialsUnavailable, UsageError
 from ocibuild_testkit.clock import FakeClock
 
 TOKEN = "ecr:GetAuthorizationToken"
@@ -183,6 +183,10 @@ class TestOwnRegistry:
         assert (
             nobody.registries(role_arn=("111111111111=arn:aws:iam::111111111111:role/pull",), region="us-east-1") == ()
         )
+
+    def test_a_role_that_is_none_is_said_at_once(self, nobody: Asker) -> None:
+        with pytest.raises(UsageError, match="'pull' is no role"):
+            nobody.registries(role_arn=("pull",), region="us-east-1")
 
     def test_a_stand_in_for_aws_names_no_registry_of_amazon_s(self, ask: Asker, cloud: Cloud) -> None:
         data = {"authorizationToken": "QVdTOng=", "expiresAt": 4e9, "proxyEndpoint": "http://localhost:4510"}

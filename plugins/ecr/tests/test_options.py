@@ -160,7 +160,7 @@ class TestRoles:
             identity.identity_for(asked(role_arn=(ROLE,), external_id=(item,)), A)
 
     def test_the_session_s_name(self) -> None:
-        def name(**options: str) -> str:
+        def name(**options: Any) -> str:
             return identity.identity_for(asked(role_arn=(ROLE,), **options), A).session_name
 
         assert (name(), name(session_name=" job-17 ")) == ("ocibuild", "job-17")

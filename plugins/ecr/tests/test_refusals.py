@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import builtins
 import logging
 import threading
 import time
 import traceback
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import botocore.exceptions
 import pytest
 from fake_aws import AwsServer, Cloud
 from fake_aws.asking import OWN, Asker
 from ocibuild_core.plugin import CredentialError
 
+from ocibuild_ecr import problems
+from ocibuild_ecr.chain import MfaPromptError
 from ocibuild_ecr.sdk import ATTEMPTS, Limits
 
 TOKEN = "ecr:GetAuthorizationToken"
@@ -92,6 +97,43 @@ def test_a_missing_session_token_is_said(nobody: Asker, cloud: Cloud) -> None:
     with pytest.raises(CredentialError, match="AWS does not know the credentials") as caught:
         nobody.with_env(keys.env(), AWS_SESSION_TOKEN="").get(OWN)
     assert "AWS_SESSION_TOKEN" in caught.value.do
+
+
+@pytest.mark.parametrize("code", sorted(problems._REFUSALS))
+def test_every_code_that_is_known_has_words_of_its_own(ask: Asker, cloud: Cloud, code: str) -> None:
+    cloud.refuse("sts:AssumeRole", code, "AWS's own words")
+
+    with pytest.raises(CredentialError) as caught:
+        ask.get(OWN, role_arn=("arn:aws:iam::123456789012:role/pull",))
+    assert caught.value.summary.endswith(f" for {OWN}")
+    assert caught.value.why == "AWS's own words"
+    assert caught.value.do
+    assert "{" not in str(caught.value)
+    assert not caught.value.summary.startswith("AWS failed")
+
+
+def test_a_code_that_is_not_known_is_shown(ask: Asker, cloud: Cloud) -> None:
+    cloud.refuse(TOKEN, "KmsException", "the key is gone")
+
+    with pytest.raises(CredentialError, match=f"^AWS failed at {TOKEN} for {OWN}") as caught:
+        ask.get(OWN)
+    assert caught.value.why == "KmsException: the key is gone"
+
+
+@pytest.mark.parametrize("name", sorted(problems._SDK))
+def test_every_error_of_the_sdk_has_words_of_its_own(name: str) -> None:
+    kinds: dict[str, Any] = {**vars(botocore.exceptions), **vars(builtins), "MfaPromptError": MfaPromptError}
+    # Made without its own __init__, of which every one of them takes something else.
+    error = kinds[name].__new__(kinds[name])
+    error.args = ("what the SDK says",)
+    doing = problems.Doing(action=TOKEN, region="eu-west-1", who=lambda: "somebody")
+
+    failure = problems.explain(error, doing, now=datetime.now(UTC))
+
+    assert failure.what
+    assert failure.do
+    assert "{" not in failure.what
+    assert "what the SDK says" in failure.why
 
 
 class TestThrottling:

@@ -171,6 +171,12 @@ class TestWebIdentity:
         assert "127.0.0.1 answered 401" in caught.value.why
         assert "id-token: write" in caught.value.do
 
+    def test_a_github_that_cannot_be_reached_is_not_taken_for_aws(self, nobody: Asker, role: str) -> None:
+        env = {"ACTIONS_ID_TOKEN_REQUEST_URL": "http://127.0.0.1:1/t", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer"}
+
+        with pytest.raises(CredentialError, match=f"no connection to GitHub's OIDC service for {REGISTRY_A}"):
+            nobody.with_env(env).get(REGISTRY_A, role_arn=(role,))
+
     def test_gitlab_s_token_is_in_the_environment(self, nobody: Asker, role: str, ci_token: Callable[..., str]) -> None:
         found = nobody.with_env(GITLAB_OIDC_TOKEN=ci_token()).login(REGISTRY_A, role_arn=(role,))
 

@@ -145,9 +145,12 @@ def find_region(context: ProviderContext, profile_region: Callable[[], str | Non
 
 
 def is_for_all(options: OptionValues) -> bool:
-    """Whether the options say who to be beyond the accounts that have roles of their own."""
-    items = options.texts("role-arn")
-    return not items or any(item.startswith("arn:") for item in items)
+    """Whether the options say who to be beyond the accounts that have roles of their own.
+
+    Raises:
+        UsageError: a role is malformed.
+    """
+    return not options.texts("role-arn") or bool(_roles(options, None))
 
 
 def profile(options: OptionValues) -> str | None:
@@ -277,7 +280,7 @@ def _github_token(context: ProviderContext) -> GitHubToken | None:
     bearer = context.env.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
     if not (url and bearer):
         return None
-    return GitHubToken(url=url, bearer=Secret(bearer), audience=_text(context.options, "web-identity-audience") or "")
+    return GitHubToken(url=url, bearer=Secret(bearer), audience=context.options.text("web-identity-audience") or "")
 
 
 def _gitlab_token(context: ProviderContext) -> TokenText | None:

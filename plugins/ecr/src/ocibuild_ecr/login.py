@@ -226,7 +226,7 @@ class Login:
     def _ask_github(self, source: GitHubToken, ask: _Ask) -> str:
         url = f"{source.url}{'&' if '?' in source.url else '?'}audience={quote(source.audience, safe='')}"
         headers = {"Authorization": f"bearer {source.bearer.reveal()}", "Accept": "application/json"}
-        doing = Doing(action="sts:AssumeRoleWithWebIdentity", region=ask.endpoint.region, who=lambda: source.origin)
+        doing = replace(_READING, asked="GitHub's OIDC service")
         answer = _explained(doing, ask.context, lambda: self._sdk.fetch_json(url, headers, ask.context.remaining()))
         token = answer.get("value") if isinstance(answer, dict) else None
         if not isinstance(token, str):

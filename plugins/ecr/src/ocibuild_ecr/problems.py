@@ -59,6 +59,7 @@ class Doing:
         who: tells the identity that asked, for people.
         resource: the role that was to be assumed.
         claims: what the OIDC token says about itself.
+        asked: who is asked, when it is not the service of the action.
     """
 
     action: str
@@ -66,11 +67,17 @@ class Doing:
     who: Callable[[], str]
     resource: str = ""
     claims: str = ""
+    asked: str = ""
 
     @property
     def service(self) -> str:
         """As people call it."""
         return {"ecr": "ECR", "ecr-public": "ECR Public", "sts": "STS"}[self.action.partition(":")[0]]
+
+    @property
+    def server(self) -> str:
+        """Who should have answered."""
+        return self.asked or f"{self.service} in {self.region}"
 
     def __str__(self) -> str:
         return f"{self.action} on {self.resource}" if self.resource else self.action
@@ -97,7 +104,7 @@ def explain(error: Exception, doing: Doing, *, now: datetime) -> Failure:
         )
     names = [kind.__name__ for kind in type(error).__mro__]
     what, do = next(_SDK[name] for name in names if name in _SDK)
-    return Failure(what.format(service=doing.service, region=doing.region), why=_cause(error), do=do)
+    return Failure(what.format(server=doing.server), why=_cause(error), do=do)
 
 
 _CREDENTIAL_SOURCES = (
@@ -160,22 +167,22 @@ _SDK: Mapping[str, tuple[str, str]] = {
     ),
     "MetadataRetrievalError": ("the metadata service failed", "look whether this machine has a role"),
     "SSLError": (
-        "no trusted TLS connection to {service} in {region}",
+        "no trusted TLS connection to {server}",
         "behind a proxy that opens TLS, set AWS_CA_BUNDLE (or REQUESTS_CA_BUNDLE, SSL_CERT_FILE) to its CA",
     ),
     "ProxyConnectionError": ("the proxy cannot be reached", "look at HTTPS_PROXY and NO_PROXY"),
     "ConnectTimeoutError": (
-        "no connection to {service} in {region}",
+        "no connection to {server}",
         "look at the network, HTTPS_PROXY and the VPC endpoints; raise --login-timeout if the way is slow",
     ),
-    "ReadTimeoutError": ("no answer from {service} in {region}", "try again; raise --login-timeout if the way is slow"),
+    "ReadTimeoutError": ("no answer from {server}", "try again; raise --login-timeout if the way is slow"),
     "EndpointConnectionError": (
-        "no connection to {service} in {region}",
+        "no connection to {server}",
         "check the region's name, DNS, HTTPS_PROXY and the VPC endpoints",
     ),
-    "HTTPClientError": ("no connection to {service} in {region}", "look at the network and HTTPS_PROXY"),
-    "BaseEndpointResolverError": ("no {service} in {region}", "check the region, and FIPS and dual stack in the host"),
-    "EndpointProviderError": ("no {service} in {region}", "check the region, and FIPS and dual stack in the host"),
+    "HTTPClientError": ("no connection to {server}", "look at the network and HTTPS_PROXY"),
+    "BaseEndpointResolverError": ("no {server}", "check the region, and FIPS and dual stack in the host"),
+    "EndpointProviderError": ("no {server}", "check the region, and FIPS and dual stack in the host"),
     "InvalidConfigError": ("the AWS settings cannot be used", "correct the setting that the cause names"),
     "BotoCoreError": ("the AWS SDK cannot go on", "see the cause; `aws sts get-caller-identity` may say more"),
     "ValueError": ("the AWS settings cannot be used", "correct the setting that the cause names"),

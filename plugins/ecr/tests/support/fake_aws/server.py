@@ -30,7 +30,7 @@ _TARGETS = {
 }
 _STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 _CODES = {
-    # what is wrong: its code in the JSON dialect, its code in STS's XML
+    # What is wrong: its code in the JSON dialect, its code in STS's XML. Whatever else is a code itself.
     "denied": ("AccessDeniedException", "AccessDenied"),
     "expired": ("ExpiredTokenException", "ExpiredToken"),
     "unknown": ("UnrecognizedClientException", "InvalidClientTokenId"),
@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             found = self._perform(action, request, json.loads(request.body))
         except Refusal as refusal:
-            code = _CODES[refusal.kind][0]
+            code = _CODES.get(refusal.kind, (refusal.kind,))[0]
             status = 400 if refusal.status == 403 else refusal.status
             self._send(status, "application/x-amz-json-1.1", json.dumps({"__type": code, "message": refusal.message}))
         else:
@@ -199,7 +199,13 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             found = self._perform(f"sts:{operation}", request, params)
         except Refusal as refusal:
-            error = {"Error": {"Type": "Sender", "Code": _CODES[refusal.kind][1], "Message": refusal.message}}
+            error = {
+                "Error": {
+                    "Type": "Sender",
+                    "Code": _CODES.get(refusal.kind, ("", refusal.kind))[1],
+                    "Message": refusal.message,
+                }
+            }
             self._send(refusal.status, "text/xml", _xml("ErrorResponse", error | {"RequestId": "example"}))
         else:
             document = {f"{operation}Result": found, "ResponseMetadata": {"RequestId": "example"}}
