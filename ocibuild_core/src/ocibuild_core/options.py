@@ -10,17 +10,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ocibuild_core.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _T = TypeVar("_T")
 
-OptionValue = str | int | float | bool | Path | Secret | tuple[str, ...]
+# As a text: `--help` has no need of pathlib, which takes longer to load than every option to define.
+OptionValue: TypeAlias = "str | int | float | bool | Path | Secret | tuple[str, ...]"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ENV = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -84,7 +85,7 @@ class Option:
             raise ValueError(f"option {self.name!r}: {bad[0]!r} is no environment variable name (A-Z, 0-9, _)")
 
 
-class OptionValues(Mapping[str, OptionValue | None]):
+class OptionValues(Mapping[str, "OptionValue | None"]):
     """The values of one provider's or exporter's options, by option name, with where each came from.
 
     Every declared option is present; one that nobody set has its default, or None. The typed getters raise `TypeError`
@@ -132,6 +133,8 @@ class OptionValues(Mapping[str, OptionValue | None]):
 
     def path(self, name: str) -> Path | None:
         """The value of a PATH option."""
+        from pathlib import Path  # noqa: PLC0415  # see `OptionValue`
+
         return self._typed(name, Path)
 
     def seconds(self, name: str) -> float | None:

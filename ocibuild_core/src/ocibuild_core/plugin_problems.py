@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ocibuild_core import __version__
 from ocibuild_core.catalog import HOST_DISTRIBUTION, Problem
 
@@ -56,6 +54,8 @@ def problem_of(error: BaseException, doing: str, distribution: str) -> Problem:
             error=error,
         )
     if isinstance(error, SyntaxError):
+        from pathlib import Path  # noqa: PLC0415  # only for a message
+
         place = f"{Path(error.filename or '?').name}, line {error.lineno or '?'}"
         return Problem(what="has a syntax error", why=printable(f"{error.msg} ({place})"), error=error)
     if isinstance(error, ImportError):

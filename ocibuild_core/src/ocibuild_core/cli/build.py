@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,7 +38,7 @@ def build_command(argv: Sequence[str]) -> click.Command:
     """
     env = dict(os.environ)
     config = _flag_value(argv, "--config")
-    files = find_files(config=Path(config) if config else None, env=env, directory=Path.cwd())
+    files = find_files(config=config, env=env, directory=os.getcwd())  # noqa: PTH109  # see `find_files`
     selection = select_plugins(env=env, no_plugin=tuple(_flag_values(argv, "--no-plugin")), files=files)
     catalog = load_plugins(selection, reserved=reserved_spellings())
     catalog.check_allowed()

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from ocibuild_core.spellings import Spellings
 
 
+# For the shell's completion alone: what is there is checked where it is read. One for all, for each looks for
+# translations of its name.
+_PATH = click.Path(allow_dash=True)
+
+
 class PluginFlag(GroupedOption):
     """A flag that remembers which spellings it stands for; its value is read by `given_flags`, not by its name."""
 
@@ -62,8 +67,7 @@ def _kind(option: Option) -> dict[str, Any]:
         return {"default": None}
     kind: dict[str, Any] = {"multiple": True, "metavar": metavar(option)}
     if option.type in (OptionType.PATH, OptionType.SECRET):
-        # For the shell's completion alone: what is there is checked where it is read.
-        kind["type"] = click.Path(allow_dash=True)
+        kind["type"] = _PATH
     if option.choices:
         kind["shell_complete"] = _complete(option.choices)
     return kind

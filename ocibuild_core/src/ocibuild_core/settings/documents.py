@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +10,7 @@ from ocibuild_core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 FOUND_NAME = "ocibuild.yml"
 _LARGEST = 1024 * 1024
@@ -29,7 +30,7 @@ class SettingsFile(NamedTuple):
     values: Mapping[str, object] = MappingProxyType({})
 
 
-def find_files(*, config: Path | None, env: Mapping[str, str], directory: Path) -> tuple[SettingsFile, ...]:
+def find_files(*, config: str | None, env: Mapping[str, str], directory: str) -> tuple[SettingsFile, ...]:
     """The files of settings that apply, highest precedence first.
 
     Args:
@@ -39,21 +40,28 @@ def find_files(*, config: Path | None, env: Mapping[str, str], directory: Path) 
 
     Raises UsageError when a file is unreadable or malformed, or when the named one is not there.
     """
-    files = []
+    beside = f"{directory.rstrip('/')}/{FOUND_NAME}"
+    found = []
     if config:
-        files.append(read_file(config, trusted=True))
-    elif (found := directory / FOUND_NAME).is_file():
-        files.append(read_file(found, trusted=False))
-    own = user_file(env)
-    if own and own.is_file():
-        files.append(read_file(own, trusted=True))
-    return tuple(files)
+        found.append((config, True))
+    elif _is_file(beside):
+        found.append((beside, False))
+    own = _user_file(env)
+    if own and _is_file(own):
+        found.append((own, True))
+    if not found:
+        return ()
+    from pathlib import Path  # noqa: PLC0415  # most runs have no file of settings, and `--help` has no need of it
+
+    return tuple(read_file(Path(name), trusted=trusted) for name, trusted in found)
 
 
 def user_file(env: Mapping[str, str]) -> Path | None:
     """`~/.config/ocibuild.yml`; None without a home."""
-    base = env.get("XDG_CONFIG_HOME") or (f"{env['HOME']}/.config" if env.get("HOME") else "")
-    return Path(base) / FOUND_NAME if base else None
+    from pathlib import Path  # noqa: PLC0415  # see `find_files`
+
+    own = _user_file(env)
+    return Path(own) if own else None
 
 
 def read_file(path: Path, *, trusted: bool) -> SettingsFile:
@@ -75,3 +83,12 @@ def read_file(path: Path, *, trusted: bool) -> SettingsFile:
     if not isinstance(values, dict):
         raise UsageError(f"{path}: a mapping is expected at the top", do="write KEY: VALUE lines")
     return SettingsFile(name=str(path), values=values, trusted=trusted)
+
+
+def _user_file(env: Mapping[str, str]) -> str:
+    base = env.get("XDG_CONFIG_HOME") or (f"{env['HOME']}/.config" if env.get("HOME") else "")
+    return f"{base}/{FOUND_NAME}" if base else ""
+
+
+def _is_file(path: str) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113  # see `find_files`
