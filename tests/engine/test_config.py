@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ocibuild_core.engine.config import DaemonPlan, Tables, check_extra, merge, own_tables, render
+from ocibuild_core.engine.config import Tables, check_extra, merge, own_tables, render
 from ocibuild_core.errors import UsageError
 
-PLAN = DaemonPlan(
+OWN = own_tables(
     root=Path("/state/root"),
-    socket=Path("/run/x/buildkitd.sock"),
-    trace_socket=Path("/run/x/otel.sock"),
+    runtime=Path("/run/x"),
     runc=Path("/opt/bin/runc"),
     cgroup_parent="ocibuild-1",
     is_rootless=True,
@@ -46,7 +45,7 @@ def test_tables_of_user_and_engine_become_one() -> None:
         "registry": {"docker.io": {"mirrors": ["mirror.example"]}, "r.example:5000": {"http": True, "ca": ["/ca.pem"]}},
         "worker": {"oci": {"max-parallelism": 4, "maxUsedSpace": "1GB"}},
     }
-    tables = tomllib.loads(render(merge(own_tables(PLAN), extra)))
+    tables = tomllib.loads(render(merge(OWN, extra)))
 
     assert tables["registry"] == extra["registry"]
     assert tables["root"] == "/state/root"
@@ -56,7 +55,7 @@ def test_tables_of_user_and_engine_become_one() -> None:
 
 
 def test_a_small_limit_bounds_what_is_reserved_too() -> None:
-    worker = own_tables(PLAN)["worker"]
+    worker = OWN["worker"]
     assert isinstance(worker, dict)
     assert (worker["oci"]["maxUsedSpace"], worker["oci"]["reservedSpace"]) == ("5000000000", "2000000000")
 

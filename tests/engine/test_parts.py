@@ -15,7 +15,7 @@ from ocibuild_core.engine.process import capture
 from ocibuild_core.engine.readiness import Probe, is_listening
 from ocibuild_core.engine.relay import program_of
 from ocibuild_core.engine.removing import empty_directory, remove_tree
-from ocibuild_core.engine.settings import TlsFiles
+from ocibuild_core.engine.tls import TlsFiles
 
 SETTINGS_FRAME = b"\0\0\0\x04\0\0\0\0\0"
 

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocibuild_core.engine import EngineSettings, TlsFiles, launch
+from ocibuild_core.engine import EngineSettings, launch
+from ocibuild_core.engine.tls import TlsFiles
 from ocibuild_core.errors import OcibuildError
 
 if TYPE_CHECKING:

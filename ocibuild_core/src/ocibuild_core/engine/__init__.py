@@ -4,7 +4,7 @@
 """
 
 from ocibuild_core.engine.base import Engine
-from ocibuild_core.engine.launch import launch
-from ocibuild_core.engine.settings import EngineSettings, TlsFiles
+from ocibuild_core.engine.launcher import launch
+from ocibuild_core.engine.settings import EngineSettings
 
-__all__ = ["Engine", "EngineSettings", "TlsFiles", "launch"]
+__all__ = ["Engine", "EngineSettings", "launch"]

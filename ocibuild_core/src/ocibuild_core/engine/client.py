@@ -6,8 +6,7 @@ import os
 import select
 import signal
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocibuild_core.engine.process import extra_descriptor, spawn
 
@@ -74,8 +73,7 @@ class EventLines:
         self._sink(json.loads(line))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
+class Watch(NamedTuple):
     """How the engine's end is noticed during a run.
 
     Args:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, time
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
@@ -14,6 +12,8 @@ if TYPE_CHECKING:
 
 Tables = Mapping[str, object]
 
+SOCKET = "buildkitd.sock"
+"""Where it listens, in its runtime directory."""
 _RESERVED = 2 * 10**9
 _MIN_FREE = "10%"
 """Below that much free disk it collects more than the limit asks for."""
@@ -30,50 +30,38 @@ _OURS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonPlan:
-    """What a daemon of ours is told that differs from run to run.
-
-    Args:
-        root: its state.
-        socket: where it listens.
-        trace_socket: where it listens for traces; its default is shared by all daemons of a machine.
-        runc: what runs its containers; by its path, for another program of that name may come first on PATH.
-        cgroup_parent: the cgroup of its containers; a name of its own lets us find them.
-        is_rootless: its root is one of a user namespace only.
-        max_cache: bytes that it may keep.
-    """
-
-    root: Path
-    socket: Path
-    trace_socket: Path
-    runc: Path
-    cgroup_parent: str
-    is_rootless: bool
-    max_cache: int
-
-
 def reserved_space(max_cache: int) -> int:
     """Bytes that garbage collection leaves alone even on a full disk, so that the next build still finds something."""
     return min(_RESERVED, max_cache)
 
 
-def own_tables(plan: DaemonPlan) -> dict[str, object]:
-    """The tables for it (docs/buildkitd.toml.md in moby/buildkit)."""
+def own_tables(  # noqa: PLR0913  # what differs from run to run, by name
+    *, root: Path, runtime: Path, runc: Path, cgroup_parent: str, is_rootless: bool, max_cache: int
+) -> dict[str, object]:
+    """What a daemon of ours is told (docs/buildkitd.toml.md in moby/buildkit).
+
+    Args:
+        root: its state.
+        runtime: where it listens: for clients, and for traces, whose usual place all daemons of a machine share.
+        runc: what runs its containers; by its path, for another program of that name may come first on PATH.
+        cgroup_parent: the cgroup of its containers; a name of its own lets us find them.
+        is_rootless: its root is one of a user namespace only.
+        max_cache: bytes that it may keep.
+    """
     worker: dict[str, object] = {
         "enabled": True,
-        "binary": str(plan.runc),
-        "rootless": plan.is_rootless,
+        "binary": str(runc),
+        "rootless": is_rootless,
         "gc": True,
-        "reservedSpace": str(reserved_space(plan.max_cache)),
-        "maxUsedSpace": str(plan.max_cache),
+        "reservedSpace": str(reserved_space(max_cache)),
+        "maxUsedSpace": str(max_cache),
         "minFreeSpace": _MIN_FREE,
-        "defaultCgroupParent": plan.cgroup_parent,
+        "defaultCgroupParent": cgroup_parent,
     }
     return {
-        "root": str(plan.root),
-        "grpc": {"address": [f"unix://{plan.socket}"]},
-        "otel": {"socketPath": str(plan.trace_socket)},
+        "root": str(root),
+        "grpc": {"address": [f"unix://{runtime / SOCKET}"]},
+        "otel": {"socketPath": str(runtime / "otel.sock")},
         # A containerd that happens to run here is another program's; its containers would outlive us.
         "worker": {"oci": worker, "containerd": {"enabled": False}},
     }
@@ -127,12 +115,14 @@ def _value(value: object, path: tuple[str, ...]) -> str:
         return _string(value)
     if isinstance(value, int | float):
         return repr(value)
-    if isinstance(value, date | time):  # a datetime is a date
-        return value.isoformat()
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_string(key)} = {_value(item, (*path, key))}' for key, item in value.items())}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(item, path) for item in value)}]"
+    from datetime import date, time  # noqa: PLC0415  # next to nobody writes one here
+
+    if isinstance(value, date | time):  # a datetime is a date
+        return value.isoformat()
     raise UsageError(f"the daemon's configuration has no spelling for {'.'.join(path)}", why=type(value).__name__)
 
 

@@ -6,7 +6,6 @@ mapping goes in, a new one comes out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,50 +13,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """Variables that belong together.
-
-    Args:
-        names: variables by their full name.
-        prefixes: beginnings of names.
-    """
-
-    names: frozenset[str] = frozenset()
-    prefixes: tuple[str, ...] = ()
-
-    def holds(self, name: str) -> bool:
-        """Whether the variable is one of these."""
-        return name in self.names or name.startswith(self.prefixes or ("\0",))
+def _both_cases(*names: str) -> tuple[str, ...]:
+    return tuple(spelling for name in names for spelling in (name, name.lower()))
 
 
-def _both_cases(*names: str) -> frozenset[str]:
-    return frozenset(spelling for name in names for spelling in (name, name.lower()))
-
-
-PROGRAMS = Share(names=frozenset({"PATH"}))
-HOME = Share(names=frozenset({"HOME"}))
-LOCALE = Share(names=frozenset({"LANG", "LANGUAGE"}), prefixes=("LC_",))
-PROXIES = Share(names=_both_cases("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY"))
-AUTHORITIES = Share(names=frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR"}))
-SSH_AGENT = Share(names=frozenset({"SSH_AUTH_SOCK"}))
+# Each row is a group of variables that belong together; `X_*` stands for all that begin so.
+PROGRAMS = ("PATH",)
+HOME = ("HOME",)
+LOCALE = ("LANG", "LANGUAGE", "LC_*")
+PROXIES = _both_cases("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY")
+AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+SSH_AGENT = ("SSH_AUTH_SOCK",)
 # How BuildKit shows its progress (util/progress/progressui/init.go): a person's taste, no secret.
-DISPLAY = Share(names=frozenset({"TERM", "NO_COLOR", "BUILDKIT_COLORS", "BUILDKIT_TTY_LOG_LINES"}))
+DISPLAY = ("TERM", "NO_COLOR", "BUILDKIT_COLORS", "BUILDKIT_TTY_LOG_LINES")
 # How much of a step's output the daemon hands on (util/progress/logs/logs.go).
-STEP_LOGS = Share(names=frozenset({"BUILDKIT_STEP_LOG_MAX_SIZE", "BUILDKIT_STEP_LOG_MAX_SPEED"}))
-GITHUB_CACHE = Share(prefixes=("ACTIONS_",))
-AWS = Share(prefixes=("AWS_",))
+STEP_LOGS = ("BUILDKIT_STEP_LOG_MAX_SIZE", "BUILDKIT_STEP_LOG_MAX_SPEED")
+GITHUB_CACHE = ("ACTIONS_*",)
+AWS = ("AWS_*",)
 
-CLIENT = (PROGRAMS, HOME, LOCALE, PROXIES, AUTHORITIES, SSH_AGENT, DISPLAY)
+CLIENT = (*PROGRAMS, *HOME, *LOCALE, *PROXIES, *AUTHORITIES, *SSH_AGENT, *DISPLAY)
 """`buildctl`, whatever it builds."""
-DAEMON = (PROGRAMS, PROXIES, AUTHORITIES, STEP_LOGS)
+DAEMON = (*PROGRAMS, *PROXIES, *AUTHORITIES, *STEP_LOGS)
 """`buildkitd` and, for an ordinary user, `rootlesskit` around it."""
-CACHES = {"gha": (GITHUB_CACHE,), "s3": (AWS,)}
+CACHES = {"gha": GITHUB_CACHE, "s3": AWS}
 """What a cache of that type needs besides (cmd/buildctl/build/util.go, cache/remotecache/s3/s3.go)."""
-DAEMON_CACHES = {"s3": (AWS,)}
+DAEMON_CACHES = {"s3": AWS}
 """The same for the daemon: it is the daemon that speaks to S3, with the credentials that its environment has."""
 
-WITHHELD = Share(names=frozenset({"PASS", "DOCKER_AUTH_CONFIG"}), prefixes=("BUILDKIT_SECRETTEXT_",))
+WITHHELD = ("PASS", "DOCKER_AUTH_CONFIG", "BUILDKIT_SECRETTEXT_*")
 """What not even a program of the user's own choice gets: it is ours to read, and nobody else's."""
 
 
@@ -71,8 +54,9 @@ def for_buildctl(
         secret_names: variables that the build was told to use as secrets (`--secret id=…,env=NAME`).
         cache_types: the types of the caches that the build imports or exports.
     """
-    shares = (*CLIENT, *_cache_shares(CACHES, cache_types), Share(names=frozenset(secret_names)))
-    return {name: value for name, value in _pick(user, shares).items() if name != "PASS"}
+    picked = _pick(user, (*CLIENT, *_of_caches(CACHES, cache_types), *secret_names))
+    picked.pop("PASS", None)
+    return picked
 
 
 def for_buildkitd(
@@ -90,8 +74,7 @@ def for_buildkitd(
         temporary: a private directory for the rest.
         cache_types: the types of the caches that the build imports or exports.
     """
-    shares = (*DAEMON, *_cache_shares(DAEMON_CACHES, cache_types))
-    picked = _pick(user, shares)
+    picked = _pick(user, (*DAEMON, *_of_caches(DAEMON_CACHES, cache_types)))
     return {
         **picked,
         "PATH": search_path(picked.get("PATH", ""), first=programs),
@@ -109,9 +92,8 @@ def for_user_program(user: Mapping[str, str], *, secret_names: Collection[str] =
         user: the user's environment.
         secret_names: further variables to keep back.
     """
-    return {
-        name: value for name, value in user.items() if not WITHHELD.holds(name) and name not in frozenset(secret_names)
-    }
+    withheld = _pick(user, (*WITHHELD, *secret_names))
+    return {name: value for name, value in user.items() if name not in withheld}
 
 
 def search_path(path: str, *, first: Path) -> str:
@@ -121,10 +103,11 @@ def search_path(path: str, *, first: Path) -> str:
     return ":".join(dict.fromkeys(entries))
 
 
-def _cache_shares(table: Mapping[str, tuple[Share, ...]], types: Iterable[str]) -> list[Share]:
-    return [share for name in types for share in table.get(name, ())]
+def _of_caches(table: Mapping[str, tuple[str, ...]], types: Iterable[str]) -> tuple[str, ...]:
+    return tuple(row for name in types for row in table.get(name, ()))
 
 
-def _pick(user: Mapping[str, str], shares: Iterable[Share]) -> dict[str, str]:
-    wanted = tuple(shares)
-    return {name: value for name, value in user.items() if any(share.holds(name) for share in wanted)}
+def _pick(user: Mapping[str, str], rows: Iterable[str]) -> dict[str, str]:
+    wanted = frozenset(rows)
+    prefixes = tuple(row[:-1] for row in wanted if row.endswith("*"))
+    return {name: value for name, value in user.items() if name in wanted or (prefixes and name.startswith(prefixes))}

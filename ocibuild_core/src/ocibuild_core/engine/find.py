@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.errors import EngineError
 
@@ -19,8 +18,7 @@ FROM_PATH = "PATH"
 _RUNC_NAMES = ("buildkit-runc", "runc")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Programs:
+class Programs(NamedTuple):
     """The programs of one BuildKit, absolute.
 
     Args:

@@ -18,9 +18,8 @@ import os
 import select
 import signal
 import time
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +39,7 @@ class Isolation(Enum):
     ROOTLESSKIT = "namespaces that rootlesskit makes"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonJob:
+class DaemonJob(NamedTuple):
     """How the daemon is started.
 
     Args:
@@ -61,9 +59,11 @@ class DaemonJob:
     cgroup_parent: str
     runc_directory: Path | None = None
 
+    def __repr__(self) -> str:
+        return f"DaemonJob(argv={self.argv!r})"  # an environment may hold secrets
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeeperJob:
+
+class KeeperJob(NamedTuple):
     """What a keeper watches over.
 
     Args:
@@ -85,22 +85,22 @@ class KeeperJob:
     removal: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
 class Reports:
     """What the keeper has told so far.
 
-    Args:
+    Attributes:
         failure: why the daemon could not be started.
         exit_code: the daemon's end; negative for a signal.
         is_done: nothing is left.
         is_closed: the keeper tells nothing more.
     """
 
-    failure: str | None = None
-    exit_code: int | None = None
-    is_done: bool = False
-    is_closed: bool = False
-    _partial: bytes = field(default=b"", repr=False)
+    def __init__(self) -> None:
+        self.failure: str | None = None
+        self.exit_code: int | None = None
+        self.is_done = False
+        self.is_closed = False
+        self._partial = b""
 
     def take(self, content: bytes) -> None:
         """Take what was read; nothing means that the other end is closed."""

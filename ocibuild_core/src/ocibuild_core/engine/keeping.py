@@ -10,10 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ocibuild_core.engine import linux
-from ocibuild_core.engine.cleaning import clean_up, sweep_left_overs
+from ocibuild_core.engine.daemon import LaunchError, RuncDirectory, start_daemon
 from ocibuild_core.engine.keeper import Isolation, start_time
-from ocibuild_core.engine.launching import LaunchError, RuncDirectory, start_daemon
-from ocibuild_core.engine.removing import empty_directory
 
 if TYPE_CHECKING:
     from ocibuild_core.engine.keeper import KeeperJob
@@ -140,6 +138,9 @@ class Vigil:
             _end_orphans()
 
     def _clean(self) -> None:
+        from ocibuild_core.engine.cleaning import clean_up, sweep_left_overs  # noqa: PLC0415  # the daemon starts first
+        from ocibuild_core.engine.removing import empty_directory  # noqa: PLC0415
+
         clean_up(self._job)
         if self._runc:
             self._runc.release()

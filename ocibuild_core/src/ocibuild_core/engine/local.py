@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import select
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.engine import rootless
 from ocibuild_core.engine.base import Engine
 from ocibuild_core.engine.client import Watch
 from ocibuild_core.engine.collection import is_due, prune_arguments
+from ocibuild_core.engine.config import SOCKET
 from ocibuild_core.engine.find import FROM_PATH
 from ocibuild_core.engine.log import last_lines
 from ocibuild_core.engine.process import Capture, capture
@@ -40,21 +40,6 @@ _NEWS = 1.0
 """Seconds for the keeper to tell of an end that we have noticed ourselves."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where a daemon is.
-
-    Args:
-        socket: where it listens.
-        reference: where the client writes the build's name.
-        state: its cache and its log.
-    """
-
-    socket: Path
-    reference: Path
-    state: State
-
-
 class LocalEngine(Engine):
     """See `Engine`.
 
@@ -62,38 +47,45 @@ class LocalEngine(Engine):
         settings: what was asked for.
         programs: what it runs.
         keeper: who started it.
-        places: where it is.
-        deadline: in `time.monotonic`'s seconds; then it must be ready.
+        runtime: where it listens.
+        state: its cache and its log.
     """
 
     is_remote = False
 
     def __init__(
-        self, *, settings: EngineSettings, programs: Programs, keeper: Keeper, places: Places, deadline: float
+        self,
+        *,
+        settings: EngineSettings,
+        programs: Programs,
+        keeper: Keeper,
+        runtime: Path,
+        state: State,
     ) -> None:
         self._settings = settings
         self._programs = programs
         self._keeper = keeper
-        self._places = places
-        self._deadline = deadline
+        self._socket = runtime / SOCKET
+        self._state = state
+        self._deadline = time.monotonic() + settings.start_timeout
         self._ready_since: float | None = None
         self._questions: dict[Path, Capture] = {}
         self._versions: dict[Path, Version | None] = {}
         self._is_stopping = False
         self._solver = Solver(
-            (str(programs.buildctl), f"--addr=unix://{places.socket}"), settings, keeper, reference=places.reference
+            (str(programs.buildctl), f"--addr=unix://{self._socket}"), settings, keeper, reference=runtime / "reference"
         )
-        if places.state.notice:
-            self.notices = (places.state.notice,)
+        if state.notice:
+            self.notices = (state.notice,)
 
     @property
     def describe(self) -> str:
         """See `Engine`."""
         version = self._version(self._programs.buildkitd)
         origin = self._programs.origin if self._programs.origin != FROM_PATH else f"{self._programs.buildkitd}"
-        kept = "state" if self._places.state.is_kept else "throw-away state"
+        kept = "state" if self._state.is_kept else "throw-away state"
         number = show_version(version) if version else "(unknown version)"
-        return f"BuildKit {number} from {origin}, {kept} in {self._places.state.lease.path}"
+        return f"BuildKit {number} from {origin}, {kept} in {self._state.lease.path}"
 
     def wait_ready(self) -> None:
         """See `Engine`."""
@@ -102,7 +94,7 @@ class LocalEngine(Engine):
         from ocibuild_core.engine.readiness import Probe  # noqa: PLC0415  # `socket` loads while the daemon does
 
         self._ask_versions()
-        probe = Probe(self._places.socket)
+        probe = Probe(self._socket)
         try:
             while not probe.is_serving():
                 self._wait_for_news(probe.fd)
@@ -143,7 +135,7 @@ class LocalEngine(Engine):
 
     def request_stop(self) -> None:
         """See `Engine`."""
-        if self._ready_since is not None and self._places.state.is_kept:
+        if self._ready_since is not None and self._state.is_kept:
             self._keep_to_limit(time.monotonic() - self._ready_since)
         self._order_stop()
 
@@ -176,7 +168,7 @@ class LocalEngine(Engine):
 
     def _keep_to_limit(self, lived: float) -> None:
         """Have garbage collected if BuildKit has long not had the time. What goes wrong is the next run's."""
-        if self._is_stopping or not is_due(self._places.state.short_runs, lived):
+        if self._is_stopping or not is_due(self._state.short_runs, lived):
             return
         command = [*self._solver.client, *prune_arguments(self._settings.max_cache)]
         capture(command, self._solver.environment({}), timeout=_ANSWERING)
@@ -202,7 +194,7 @@ class LocalEngine(Engine):
         from ocibuild_core.engine.readiness import is_listening  # noqa: PLC0415  # loaded by `wait_ready`
 
         reports = self._keeper.update()
-        if not reports.is_daemon_gone and self._ready_since is not None and not is_listening(self._places.socket):
+        if not reports.is_daemon_gone and self._ready_since is not None and not is_listening(self._socket):
             reports = self._keeper.update(_NEWS)  # the news is on its way
         if not reports.is_daemon_gone:
             return
@@ -215,13 +207,13 @@ class LocalEngine(Engine):
         raise self._failed(f"the engine ended {when} ({ended})")
 
     def _failed(self, summary: str, do: str = "") -> EngineError:
-        log = self._places.state.log
+        log = self._state.log
         lines = last_lines(log)
         return EngineError(summary, why=f"the last lines of {log}:\n{lines}", do=self._remedy(lines) or do)
 
     def _remedy(self, text: str) -> str:
         if "no space left on device" in text:
-            return f"make room in {self._places.state.lease.path}, or choose another place with --state-dir"
+            return f"make room in {self._state.lease.path}, or choose another place with --state-dir"
         if self._programs.rootlesskit:
             return rootless.remedy(text)
         return ""

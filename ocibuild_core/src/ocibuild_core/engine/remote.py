@@ -44,7 +44,7 @@ def reach(settings: EngineSettings) -> RemoteEngine:
     )
     try:
         relay = Relay(program, settings.env, runtime.path) if program else None
-        client = (str(buildctl), f"--addr={address}", *settings.tls.arguments())
+        client = (str(buildctl), f"--addr={address}", *(settings.tls.arguments() if settings.tls else ()))
         programs = runtime.path if relay else None
         solver = Solver(client, settings, keeper, reference=runtime.path / "reference", programs=programs)
         return RemoteEngine(settings=settings, solver=solver, keeper=keeper, relay=relay)

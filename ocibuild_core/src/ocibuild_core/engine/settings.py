@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ocibuild_core.engine.tls import TlsFiles
+
 DEFAULT_MAX_CACHE = 20 * 10**9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsFiles:
-    """How a `tcp://` address is secured (`buildctl --tls…`).
-
-    Args:
-        ca: the authority that signed the daemon's certificate.
-        cert: our certificate.
-        key: its key.
-        server_name: the name in the daemon's certificate, when it is not the address's host.
-    """
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    server_name: str | None = None
-
-    def arguments(self) -> tuple[str, ...]:
-        """The client's arguments."""
-        pairs = (
-            ("--tlscacert", self.ca),
-            ("--tlscert", self.cert),
-            ("--tlskey", self.key),
-            ("--tlsservername", self.server_name),
-        )
-        return tuple(text for flag, value in pairs if value is not None for text in (flag, str(value)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSettings:
+class EngineSettings(NamedTuple):
     """Which engine, and how it runs.
 
     Args:
@@ -55,12 +29,15 @@ class EngineSettings:
         cache_types: the types of the caches that the build imports or exports (`s3`): they may need credentials.
     """
 
-    env: Mapping[str, str] = field(repr=False)
+    env: Mapping[str, str]
     addr: str | None = None
-    tls: TlsFiles = field(default_factory=TlsFiles)
+    tls: TlsFiles | None = None
     state_dir: Path | None = None
     start_timeout: float = 30.0
     debug: bool = False
-    daemon_config: Mapping[str, object] = field(default_factory=dict)
+    daemon_config: Mapping[str, object] = MappingProxyType({})
     max_cache: int = DEFAULT_MAX_CACHE
     cache_types: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"EngineSettings(addr={self.addr!r}, state_dir={self.state_dir!r})"  # an environment may hold secrets

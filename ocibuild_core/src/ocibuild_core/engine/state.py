@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.engine.lease import lease_existing, lease_new
 from ocibuild_core.errors import EngineError
@@ -22,8 +21,7 @@ SCRATCH = Path("/scratch")
 _ONCE = "once-"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(NamedTuple):
     """The place that a daemon works in.
 
     Args:

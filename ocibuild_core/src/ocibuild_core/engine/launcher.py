@@ -1,0 +1,154 @@
+"""The way in: find an engine, or start one. Returns at once; the engine gets ready while other work is done."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocibuild_core.engine.cgroups import parent_name
+from ocibuild_core.engine.config import check_extra, merge, own_tables, render
+from ocibuild_core.engine.environment import for_buildkitd, search_path
+from ocibuild_core.engine.find import find_programs
+from ocibuild_core.engine.keeper import DaemonJob, Isolation, KeeperJob, start_keeper
+from ocibuild_core.engine.privileges import check_root, is_mapped_root
+from ocibuild_core.engine.removing import empty_directory
+from ocibuild_core.engine.runtime import make_runtime_directory
+from ocibuild_core.engine.state import take_state
+from ocibuild_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from ocibuild_core.engine.base import Engine
+    from ocibuild_core.engine.find import Programs
+    from ocibuild_core.engine.lease import Lease
+    from ocibuild_core.engine.local import LocalEngine
+    from ocibuild_core.engine.settings import EngineSettings
+    from ocibuild_core.engine.state import State
+
+RUNC_DIRECTORY = Path("/run/runc")
+"""Where runc keeps its containers when it is root (main.go in opencontainers/runc); BuildKit cannot be told another."""
+
+
+def launch(settings: EngineSettings) -> Engine:
+    """An engine that gets ready from now on; `wait_ready` says when, `stop` ends it.
+
+    Call it before any thread is started: it forks.
+
+    Raises:
+        EngineError: there is none, or something that it needs is missing.
+        UsageError: the settings contradict each other.
+    """
+    if not settings.addr:
+        return _start(settings)
+    if settings.daemon_config:
+        raise UsageError(
+            f"the BuildKit at {settings.addr} runs already and cannot be configured from here",
+            why=f"asked for: {', '.join(settings.daemon_config)}",
+            do="configure that daemon itself, or leave out --addr (and BUILDKIT_HOST)",
+        )
+    from ocibuild_core.engine.remote import reach  # noqa: PLC0415  # most builds have one of their own
+
+    return reach(settings)
+
+
+class _Start:
+    """All that is known of a daemon before it is started.
+
+    Args:
+        settings: what was asked for.
+        programs: what it runs.
+        state: its cache.
+        runtime: its sockets.
+        is_rootless: its root is one of a user namespace: rootlesskit's, or the one that we are in.
+    """
+
+    def __init__(
+        self, settings: EngineSettings, programs: Programs, state: State, runtime: Lease, *, is_rootless: bool
+    ) -> None:
+        self._settings = settings
+        self._programs = programs
+        self._state = state
+        self._runtime = runtime
+        self._is_rootless = is_rootless
+        self._cgroup_parent = parent_name(runtime.path.name)
+
+    def keeper_job(self) -> KeeperJob:
+        """What the keeper is to do. Writes the daemon's configuration."""
+        state, runtime, rootlesskit = self._state, self._runtime.path, self._programs.rootlesskit
+        empty_directory(state.temporary)
+        configuration = runtime / "buildkitd.toml"
+        configuration.write_text(self._configuration(), encoding="utf-8")
+        command = [str(self._programs.buildkitd), f"--config={configuration}"]
+        if self._settings.debug:
+            command.append("--debug")
+        removal: list[str] = []
+        if rootlesskit:
+            from ocibuild_core.engine.rootless import removal_command, rootless_command  # noqa: PLC0415
+
+            removal = removal_command(rootlesskit, sys.executable)
+            command = rootless_command(rootlesskit, runtime / "rootlesskit", command)
+        return KeeperJob(
+            daemon=self._daemon_job(command),
+            leases=(state.lease, self._runtime),
+            runtime=runtime,
+            temporary=state.temporary,
+            throw_away=None if state.is_kept else state.lease.path,
+            swept=((runtime.parent, ""), state.swept),
+            removal=tuple(removal),
+        )
+
+    def _daemon_job(self, command: list[str]) -> DaemonJob:
+        env = for_buildkitd(
+            self._settings.env,
+            programs=self._programs.runc.parent,
+            runtime=self._runtime.path,
+            temporary=self._state.temporary,
+            cache_types=self._settings.cache_types,
+        )
+        return DaemonJob(
+            argv=tuple(command),
+            env=env,
+            log=self._state.log,
+            isolation=Isolation.ROOTLESSKIT if self._programs.rootlesskit else Isolation.NAMESPACES,
+            cgroup_parent=self._cgroup_parent,
+            runc_directory=None if self._is_rootless else RUNC_DIRECTORY,
+        )
+
+    def _configuration(self) -> str:
+        own = own_tables(
+            root=self._state.root,
+            runtime=self._runtime.path,
+            runc=self._programs.runc,
+            cgroup_parent=self._cgroup_parent,
+            is_rootless=self._is_rootless,
+            max_cache=self._settings.max_cache,
+        )
+        return render(merge(own, self._settings.daemon_config))
+
+
+def _start(settings: EngineSettings) -> LocalEngine:
+    uid = os.geteuid()
+    check_extra(settings.daemon_config)
+    programs = find_programs(settings.env, is_rootless=uid != 0)
+    if uid == 0:
+        check_root()
+    else:
+        from ocibuild_core.engine.rootless import check_machine  # noqa: PLC0415  # root has no need of it
+
+        check_machine(uid, search_path(settings.env.get("PATH", ""), first=programs.runc.parent))
+    leases: list[Lease] = []
+    try:
+        state = take_state(settings.state_dir, settings.env, uid)
+        leases.append(state.lease)
+        runtime = make_runtime_directory(settings.env, uid)
+        leases.append(runtime)
+        start = _Start(settings, programs, state, runtime, is_rootless=uid != 0 or is_mapped_root())
+        keeper = start_keeper(start.keeper_job())
+    except BaseException:
+        for lease in leases:
+            os.close(lease.lock)
+        raise
+    from ocibuild_core.engine.local import LocalEngine  # noqa: PLC0415  # the daemon starts meanwhile
+
+    return LocalEngine(settings=settings, programs=programs, keeper=keeper, runtime=runtime.path, state=state)
