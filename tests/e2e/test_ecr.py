@@ -196,6 +196,8 @@ class TestBeforeTheSolve:
         result = amazon.build("--login", "ecr", *argv, env=env).ended_with(3)
         assert time.monotonic() - began < 5
         assert result.stderr.count(says) == 1, result.stderr
+        # The cause and the remedy, however many registries share them.
+        assert result.stderr.count("\n  do ") == 1, result.stderr
         assert "plugin 'ecr' (ocibuild-ecr 0.1.0)" in result.stderr
         assert "Traceback" not in result.stderr
         assert not amazon.registries[HOST_A].requests

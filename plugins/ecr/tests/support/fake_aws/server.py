@@ -55,6 +55,7 @@ class AwsServer:
         hosts: what was asked of the proxy.
         routes: ports of this machine for names that are not AWS's API (registries).
         hangs: set, every API call waits for ever.
+        delay: seconds that every API call takes.
     """
 
     def __init__(self, cloud: Cloud, authority: Authority | None = None) -> None:
@@ -62,6 +63,7 @@ class AwsServer:
         self.hosts: list[str] = []
         self.routes: dict[str, int] = {}
         self.hangs = threading.Event()
+        self.delay = 0.0
         self._authority = authority
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._lock = threading.Lock()
@@ -86,10 +88,9 @@ class AwsServer:
         self._thread.join()
         self._server.server_close()
 
-    def hang_if_asked_to(self) -> None:
-        """Keep a client waiting, until the end."""
-        if self.hangs.is_set():
-            self._released.wait(60)
+    def take_time(self) -> None:
+        """Let a client wait as long as the test wants."""
+        self._released.wait(60 if self.hangs.is_set() else self.delay)
 
     def context_for(self, host: str) -> ssl.SSLContext | None:
         """The certificate of a host that AWS has; None for any other."""
@@ -170,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, "application/json", json.dumps(found))
 
     def do_POST(self) -> None:
-        self.aws.hang_if_asked_to()
+        self.aws.take_time()
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = HttpRequest(method="POST", target=self.path, headers=headers, body=body)
