@@ -77,3 +77,49 @@ def test_a_foreign_file_with_our_prefix_stays(tmp_path: Path) -> None:
     with Staging() as staging:
         staging.beside(tmp_path / "x")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".ocibuild-link", ".ocibuild-notes"]
+
+
+def test_a_directory_replaces_the_older_one_whole(tmp_path: Path) -> None:
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "old").write_text("old")
+    with Staging() as staging:
+        made = staging.beside(tmp_path / "image") / "layout"
+        made.mkdir()
+        (made / "new").write_text("new")
+        publish([Artifact(source=made, destination=tmp_path / "image")])
+    assert [path.name for path in tmp_path.iterdir()] == ["image"]
+    assert [path.name for path in (tmp_path / "image").iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("has_exchange", [True, False])
+def test_when_one_move_fails_all_go_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_exchange: bool
+) -> None:
+    if not has_exchange:
+        monkeypatch.setattr("ocibuild_core.exchange._EXCHANGE", 1 << 20)  # a flag that no kernel knows: EINVAL
+    (tmp_path / "digest").write_text("old")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "old").write_text("old")
+    with Staging() as staging:
+        directory = staging.beside(tmp_path / "x")
+        for name in ("digest", "new"):
+            (directory / name).write_text("new")
+        (directory / "tree").mkdir()
+        artifacts = [
+            Artifact(source=directory / name, destination=tmp_path / name) for name in ("digest", "new", "tree")
+        ]
+        missing = Artifact(source=directory / "missing", destination=tmp_path / "never")
+        with pytest.raises(ExportError, match="never"):
+            publish([*artifacts, missing])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digest", "tree"]
+    assert (tmp_path / "digest").read_text() == "old"
+    assert [path.name for path in (tmp_path / "tree").iterdir()] == ["old"]
+
+
+def test_a_directory_does_not_replace_a_file(tmp_path: Path) -> None:
+    (tmp_path / "image").write_text("a file")
+    with Staging() as staging:
+        made = staging.beside(tmp_path / "image")
+        with pytest.raises(ExportError, match="it is no directory"):
+            publish([Artifact(source=made, destination=tmp_path / "image")])
+    assert (tmp_path / "image").read_text() == "a file"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ocibuild_core.errors import ExportError
+from ocibuild_core.exchange import move_into_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,24 +65,57 @@ class Staging:
 
 
 def publish(artifacts: Sequence[Artifact]) -> None:
-    """Move every artifact to its destination; each replaces an older one in one step.
+    """Move every artifact to its destination, files and whole directories; each replaces an older one in one step.
 
-    Raises ExportError: before the first move where a destination cannot be replaced, so that they change together.
+    What is replaced waits in the staging area, so that all of it goes back when one move fails. Raises ExportError.
     """
     moves = [(artifact.source, Path(artifact.destination)) for artifact in artifacts if artifact.source]
-    for _, destination in moves:
-        if destination.is_dir():
-            raise ExportError(f"cannot write {destination}", why="it is a directory", do="remove it or choose another")
-    moved: dict[Path, Path] = {}
     for source, destination in moves:
+        _refuse_other_kind(source, destination)
+    undo: list[tuple[Path, Path]] = []
+    for source, destination in _each_source_once(moves):
         try:
-            if source in moved:  # one of BuildKit's files for two exporters: the second gets a copy
-                shutil.copyfile(moved[source], source)
-            source.chmod(0o644)
-            source.replace(destination)
+            if not source.is_dir():
+                source.chmod(0o644)
+            is_replaced = move_into_place(source, destination)
         except OSError as error:
+            _put_back(undo)
             raise ExportError(f"cannot write {destination}", why=error.strerror or str(error)) from None
-        moved[source] = destination
+        undo.append((source if is_replaced else Path(), destination))
+
+
+def _refuse_other_kind(source: Path, destination: Path) -> None:
+    if destination.is_dir() and not destination.is_symlink() and not source.is_dir():
+        raise ExportError(f"cannot write {destination}", why="it is a directory", do="remove it or choose another")
+    if source.is_dir() and os.path.lexists(destination) and (destination.is_symlink() or not destination.is_dir()):
+        raise ExportError(f"cannot write {destination}", why="it is no directory", do="remove it or choose another")
+
+
+def _each_source_once(moves: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    """The moves, where a file of BuildKit's that goes to several places is copied for all but the first."""
+    once: dict[Path, Path] = {}
+    for number, (source, destination) in enumerate(moves):
+        if source in once:
+            copy = source.with_name(f"{source.name}-{number}")
+            try:
+                shutil.copyfile(source, copy)
+            except OSError as error:
+                raise ExportError(f"cannot write {destination}", why=error.strerror or str(error)) from None
+            once[copy] = destination
+        else:
+            once[source] = destination
+    return list(once.items())
+
+
+def _put_back(undo: Sequence[tuple[Path, Path]]) -> None:
+    for earlier, destination in reversed(undo):
+        with suppress(OSError):  # what failed is being said
+            if earlier != Path():
+                move_into_place(earlier, destination)
+            elif destination.is_dir():
+                shutil.rmtree(destination)
+            else:
+                destination.unlink()
 
 
 def _remove_stale(parent: Path) -> None:
