@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from ocibuild_basic.provider import IDENTITY_TOKEN_USER
+from ocibuild_basic.store import IDENTITY_TOKEN_USER
 from ocibuild_core.plugin import (
     Credential,
     CredentialError,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.plugin import (
     CredentialRequest,
-    Option,
     OptionType,
     OptionValues,
     ProviderContext,
@@ -17,39 +16,10 @@ from ocibuild_core.plugin import (
 )
 
 from ocibuild_basic import logins
+from ocibuild_basic.options import DEFAULT_REGISTRY, OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_DEFAULT_REGISTRY = "https://index.docker.io/v1/"
-
-OPTIONS = (
-    Option(
-        name="pass",
-        help="user:password for the registry, used when LOGIN=PASS (or --login basic) asks for it",
-        type=OptionType.SECRET,
-        env=("PASS",),
-    ),
-    Option(
-        name="registry",
-        help="The registry that pass, or user and password, are for",
-        default=_DEFAULT_REGISTRY,
-        env=("REG_URL",),
-    ),
-    Option(name="user", help="User name; without a password it chooses among the users in the keyring"),
-    Option(name="password", help="Password or token of the user", type=OptionType.SECRET),
-    Option(
-        name="registries",
-        help="Many logins: a YAML or JSON map of registry to user and password, or where these are",
-        type=OptionType.SECRET,
-    ),
-    Option(
-        name="keyring-timeout",
-        help="How long the system keyring may take to answer, unlocking it included",
-        type=OptionType.DURATION,
-        default=10.0,
-    ),
-)
 
 SECRET_VARIABLES = frozenset(
     name
@@ -67,7 +37,7 @@ def origin(options: OptionValues, name: str) -> str:
 
 def registry(options: OptionValues) -> RegistryAddress:
     """The registry of `pass`, or of `user` and `password`."""
-    return parse_registry(options.text("registry") or _DEFAULT_REGISTRY, what=origin(options, "registry"))
+    return parse_registry(options.text("registry") or DEFAULT_REGISTRY, what=origin(options, "registry"))
 
 
 def entries(options: OptionValues) -> Mapping[str, logins.Entry]:
@@ -89,7 +59,7 @@ def lacks_pass(context: ProviderContext) -> bool:
 
 def sets_registry(options: OptionValues) -> bool:
     """Whether somebody said which registry `pass`, or `user` and `password`, are for."""
-    return options.origin("registry") is not None or options.text("registry") != _DEFAULT_REGISTRY
+    return options.origin("registry") is not None or options.text("registry") != DEFAULT_REGISTRY
 
 
 def names_registry(context: ProviderContext) -> bool:
@@ -103,6 +73,12 @@ def names_registry(context: ProviderContext) -> bool:
         return sets_registry(options) and bool(options.secret("password"))
     has_login = options.secret("pass") or options.secret("password")
     return sets_registry(options) or bool(has_login) or lacks_pass(context)
+
+
+def named_registries(context: ProviderContext) -> tuple[str, ...]:
+    """The registry of `pass`, or of `user` and `password`, and those of the map."""
+    first = [registry(context.options).registry] if names_registry(context) else []
+    return tuple(dict.fromkeys([*first, *entries(context.options)]))
 
 
 def is_own(request: CredentialRequest) -> bool:
