@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from ocibuild_testkit.registry import Authority
 
 
+@pytest.fixture(scope="session", autouse=True)
+def loaded_sdk() -> None:
+    """What tests time is waiting, not the first import."""
+    import botocore.session
+
+    botocore.session.get_session().create_client("sts", region_name="eu-west-1").close()
+
+
 @pytest.fixture(autouse=True)
 def no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever AWS settings and proxies the machine of the tests has, none of them counts."""

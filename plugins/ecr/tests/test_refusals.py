@@ -179,7 +179,7 @@ class TestTime:
         started = time.monotonic()
         with pytest.raises(CredentialError, match=f"no answer from ECR in eu-west-1 for {OWN}"):
             replace(ask, timeout=seconds).get(OWN)
-        assert time.monotonic() - started < seconds + 0.5
+        assert time.monotonic() - started < seconds + 1
 
     def test_who_waits_for_another_s_login_keeps_his_own_deadline(self, ask: Asker, aws: AwsServer) -> None:
         aws.hangs.set()
@@ -196,7 +196,7 @@ class TestTime:
         started = time.monotonic()
         with pytest.raises(CredentialError, match="no answer from AWS in time"):
             replace(ask, timeout=0.5).get(OWN)
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 1.5
         slow.join()
         assert len(errors) == 1
 

@@ -264,7 +264,7 @@ class TestInstance:
         started = time.monotonic()
         with pytest.raises(CredentialsUnavailable):
             Asker(env=nobody.with_env(machine.instance_env()).env, timeout=0.8).get(OWN)
-        assert time.monotonic() - started < 1.2
+        assert time.monotonic() - started < 1.8
 
     def test_it_is_not_asked_for_a_public_pull_that_nobody_named(self, nobody: Asker, machine: Machine) -> None:
         machine.silent_to = {"PUT", "GET"}
