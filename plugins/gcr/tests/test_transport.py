@@ -13,7 +13,7 @@ from fake_google.asking import Asker
 from hypothesis import given
 from hypothesis import strategies as st
 from ocibuild_core.plugin import CredentialError
-from ocibuild_gcr import _seconds_left
+from ocibuild_gcr.logins import _seconds_left
 from ocibuild_gcr.transport import NoAnswerError, ca_bundle, metadata_hosts, proxies
 from ocibuild_testkit.clock import FakeClock
 
