@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.plugin import AuthProvider, Match, Option, OptionType, hookimpl
 
-from ocibuild_ecr import hosts
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -83,6 +81,8 @@ class EcrProvider(AuthProvider):
 
     def match(self, registry: str, options: OptionValues) -> Match:
         """SPECIFIC for Amazon's registries. ECR Public, where anybody may pull, is that only when it is named."""
+        from ocibuild_ecr import hosts  # noqa: PLC0415  # not for --help
+
         found = hosts.parse(registry)
         if found is None:
             return Match.NO
@@ -101,6 +101,8 @@ class EcrProvider(AuthProvider):
 
     def get(self, request: CredentialRequest) -> Credential | None:
         """The token of the registry's endpoint. For ECR Public, unless it is named, None in place of an error."""
+        from ocibuild_ecr import hosts  # noqa: PLC0415  # not for --help
+
         found = hosts.parse(request.registry)
         if found is None:
             return None
