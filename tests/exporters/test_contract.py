@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from ocibuild_core.exporters.digest import DigestExporter
+from ocibuild_core.exporters.digest import DigestExporter, ManifestDigestExporter
 from ocibuild_core.exporters.docker import DockerExporter
+from ocibuild_core.exporters.metadata import MetadataExporter
+from ocibuild_core.exporters.oci import OciExporter
 from ocibuild_core.exporters.registry import RegistryExporter
 from ocibuild_testkit.contracts import ExporterContract
 
@@ -21,6 +23,30 @@ class TestDigest(ExporterContract):
     @pytest.fixture
     def exporter(self) -> DigestExporter:
         return DigestExporter()
+
+
+class TestDigestOfAnOciArchive(TestDigest):
+    output_oci = True
+
+
+class TestManifestDigest(ExporterContract):
+    @pytest.fixture
+    def exporter(self) -> ManifestDigestExporter:
+        return ManifestDigestExporter()
+
+
+class TestOci(ExporterContract):
+    output_oci = True
+
+    @pytest.fixture
+    def exporter(self) -> OciExporter:
+        return OciExporter()
+
+
+class TestMetadata(ExporterContract):
+    @pytest.fixture
+    def exporter(self) -> MetadataExporter:
+        return MetadataExporter()
 
 
 class TestRegistry(ExporterContract):

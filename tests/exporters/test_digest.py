@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ocibuild_core.errors import ExportError
-from ocibuild_core.exporters.digest import config_digest
+from ocibuild_core.exporters.archive import config_digest, manifest_digest
 
 
 def archive(path: Path, **files: object) -> Path:
@@ -35,3 +35,16 @@ def test_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_text("no archive")
     with pytest.raises(ExportError, match=r"digest from a\.tar"):
         config_digest(tmp_path / "a.tar")
+
+
+def test_the_index_names_the_manifest(tmp_path: Path) -> None:
+    made = archive(tmp_path / "a.tar", index__json={"manifests": [{"digest": "sha256:abc"}, {"digest": "sha256:def"}]})
+    assert manifest_digest(made) == "sha256:abc"
+
+
+@pytest.mark.parametrize(
+    "index", [{}, {"manifests": []}, {"manifests": [{"digest": 1}]}, {"manifests": [{"digest": "x"}]}]
+)
+def test_another_index_is_an_error_that_names_the_file(tmp_path: Path, index: object) -> None:
+    with pytest.raises(ExportError, match=r"digest from a\.tar"):
+        manifest_digest(archive(tmp_path / "a.tar", index__json=index))

@@ -52,8 +52,10 @@ class ExportRequest:
         directory: the target's output directory (`image/`); absolute. It may not exist yet.
         target: the stage that is built, None for the last one.
         platforms: the platforms that were asked for; empty means the engine's own.
-        output_oci: an OCI layout was asked for.
+        output_oci: the target's archive is an OCI one.
         log: for talk.
+        tags: the names that the image was given, in full (`docker.io/library/app:1`).
+        env: the environment of programs that it runs: the user's, without what is the host's alone.
     """
 
     options: OptionValues
@@ -62,6 +64,8 @@ class ExportRequest:
     platforms: tuple[str, ...]
     output_oci: bool
     log: logging.Logger
+    tags: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=_no_attributes, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

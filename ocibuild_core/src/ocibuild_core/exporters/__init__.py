@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocibuild_core.exporters.digest import DigestExporter
+from ocibuild_core.exporters.digest import DigestExporter, ManifestDigestExporter
 from ocibuild_core.exporters.docker import DockerExporter
+from ocibuild_core.exporters.load import LoadExporter
+from ocibuild_core.exporters.metadata import MetadataExporter
+from ocibuild_core.exporters.oci import OciExporter
 from ocibuild_core.exporters.registry import RegistryExporter
 from ocibuild_core.hooks import hookimpl
 
@@ -21,4 +24,12 @@ if TYPE_CHECKING:
 @hookimpl
 def ocibuild_exporters() -> Iterable[Exporter]:
     """The exporters that core ships."""
-    return [DockerExporter(), DigestExporter(), RegistryExporter()]
+    return [
+        DockerExporter(),
+        OciExporter(),
+        DigestExporter(),
+        ManifestDigestExporter(),
+        MetadataExporter(),
+        RegistryExporter(),
+        LoadExporter(),
+    ]

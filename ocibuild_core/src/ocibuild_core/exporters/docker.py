@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocibuild_core.exporters.archive import docker_archive
 from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
 
@@ -11,14 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ocibuild_core.export_records import Artifact, BuildOutput, ExportPlan, ExportRequest, ExportResults
-
-
-def docker_archive() -> BuildOutput:
-    """What BuildKit has to make for `docker` and `digest`."""
-    from ocibuild_core.export_records import BuildOutput  # noqa: PLC0415  # see `exporters`
-
-    return BuildOutput(type="docker")
+    from ocibuild_core.export_records import Artifact, ExportPlan, ExportRequest, ExportResults
 
 
 class DockerExporter(Exporter):
@@ -34,7 +28,7 @@ class DockerExporter(Exporter):
         """See `Exporter.plan`."""
         from ocibuild_core.export_records import ExportPlan  # noqa: PLC0415  # see `exporters`
 
-        return ExportPlan(outputs=(docker_archive(),), destinations=(self._destination(request),))
+        return ExportPlan(outputs=(docker_archive(request),), destinations=(self._destination(request),))
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
@@ -42,7 +36,7 @@ class DockerExporter(Exporter):
 
         return [
             Artifact(
-                source=results.files[docker_archive()],
+                source=results.files[docker_archive(request)],
                 destination=self._destination(request),
                 description="docker archive",
             )
