@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from ocibuild_core.errors import Failures, UsageError
+from ocibuild_core.settings.fields import four_spellings
 from ocibuild_core.settings.model import BuildSettings, Pair
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import CommandLine, Document, Environment
-from ocibuild_core.settings.table import FIELDS, four_spellings
+from ocibuild_core.settings.table import FIELDS
 
 
 def settle(env: dict[str, str] | None = None, flags: dict[str, Any] | None = None, *more: Document) -> BuildSettings:

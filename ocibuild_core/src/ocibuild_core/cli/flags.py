@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ocibuild_core.settings.table import FIELDS, GROUPS, LOGIN, Field, Kind
+from ocibuild_core.settings.fields import GROUPS, LOGIN, Field, Kind
+from ocibuild_core.settings.table import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _DISPLAY = GROUPS[-1]
-_REPEATED = (Kind.LIST, Kind.PAIRS)
+_REPEATED = (Kind.LIST, Kind.ITEMS, Kind.PAIRS)
 
 
 class GroupedOption(click.Option):

@@ -38,12 +38,28 @@ class BuildSettings(NamedTuple):
     no_cache: bool
     pull: bool
     output: tuple[str, ...]
+    output_oci: bool
+    tags: tuple[str, ...]
+    push: bool
+    load: bool
+    iidfile: Path | None
+    metadata_file: Path | None
+    provenance: str | None
+    sbom: str | None
+    cache_from: tuple[str, ...]
+    cache_to: tuple[str, ...]
+    cache_size: str
     login: tuple[str, ...]
     login_timeout: float
     preflight: bool
     blocked_plugins: tuple[str, ...]
     allowed_plugins: tuple[str, ...] | None
     addr: str | None
+    tls_dir: Path | None
+    tls_ca: Path | None
+    tls_cert: Path | None
+    tls_key: Path | None
+    tls_server_name: str | None
     state_dir: Path | None
     start_timeout: float
     registry_mirrors: tuple[str, ...]
@@ -51,6 +67,24 @@ class BuildSettings(NamedTuple):
     registry_certs: tuple[Pair, ...]
     progress: str
     debug: bool
+    additional_targets: tuple[str, ...]
+    platforms: tuple[str, ...]
+    annotations: tuple[Pair, ...]
+    no_cache_filter: tuple[str, ...]
+    source_date_epoch: str | None
+    check: bool
+    image_args: tuple[Pair, ...]
+    build_contexts: tuple[Pair, ...]
+    secrets: tuple[str, ...]
+    secret_files: tuple[Pair, ...]
+    secret_texts: tuple[Pair, ...]
+    ssh: tuple[str, ...]
+    add_hosts: tuple[str, ...]
+    network: str
+    allow: tuple[str, ...]
+    ulimits: tuple[str, ...]
+    shm_size: str | None
+    cgroup_parent: str | None
     origins: Mapping[str, str] = MappingProxyType({})
 
     def origin(self, name: str) -> str:

@@ -6,15 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import OcibuildError, UsageError, raise_all
+from ocibuild_core.settings.fields import Field, Kind
 from ocibuild_core.settings.model import BuildSettings, Pair
 from ocibuild_core.settings.sources import CommandLine, Found, Source
-from ocibuild_core.settings.table import FIELDS, Field, Kind
+from ocibuild_core.settings.table import FIELDS
 from ocibuild_core.settings.values import split_pair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _BY_NAME = {field.name: field for field in FIELDS}
+_PAIRS = (Kind.PAIRS, Kind.NAMED)
+_UNIQUE = tuple(field.name for field in FIELDS if field.kind in _PAIRS)
+"""Of one key the last holds."""
+_PATHS = (
+    *("target_file", "build_args_file", "labels_file", "state_dir", "iidfile", "metadata_file"),
+    *("tls_dir", "tls_ca", "tls_cert", "tls_key"),
+)
 _YAML_SUFFIXES = (".yml", ".yaml")
 
 
@@ -33,7 +41,7 @@ def resolve(sources: Sequence[Source]) -> BuildSettings:
     errors: list[OcibuildError] = []
     for field in FIELDS:
         try:
-            found = _collect_pairs(field, sources) if field.kind is Kind.PAIRS else _first(field, sources)
+            found = _collect_pairs(field, sources) if field.kind in _PAIRS else _first(field, sources)
         except OcibuildError as error:
             errors.append(error)
             continue
@@ -41,7 +49,7 @@ def resolve(sources: Sequence[Source]) -> BuildSettings:
         if found:
             origins[field.name] = found.origin
     raise_all(errors)
-    for name in ("target_file", "build_args_file", "labels_file", "state_dir"):
+    for name in _PATHS:
         values[name] = Path(values[name]) if values[name] else None
     settings = BuildSettings(**values, origins=origins)
     return _with_files(settings, sources)
@@ -78,7 +86,7 @@ def _with_files(settings: BuildSettings, sources: Sequence[Source]) -> BuildSett
             changes[name] = (*getattr(settings, name), *from_file, *last)  # type: ignore[misc]  # PAIRS give a tuple
     changes |= {
         name: tuple({pair.key: pair for pair in changes.get(name, getattr(settings, name))}.values())
-        for name in ("build_args", "labels")
+        for name in _UNIQUE
     }
     return settings._replace(**changes)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.settings.fields import Field, Kind, Scope
 from ocibuild_core.settings.model import Pair
-from ocibuild_core.settings.table import Field, Kind, Scope
 from ocibuild_core.settings.values import parse_bool, parse_duration, split_list, split_pair
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class CommandLine(NamedTuple):
         if field.kind is Kind.PAIRS:
             pairs = (self._pair(text, origin) for text in _texts(value))
             return Found(tuple(pair for pair in pairs if pair), origin)
-        if field.kind is Kind.LIST:
+        if field.kind in (Kind.LIST, Kind.ITEMS):
             return Found(tuple(_texts(value)), origin)
         if field.kind is Kind.BOOL:
             return Found(bool(value), origin)
@@ -77,6 +77,8 @@ class Environment(NamedTuple):
             return ()
         cut = len(field.prefix)
         names = (name for name in self.env if name.startswith(field.prefix) and len(name) > cut)
+        if field.kind is Kind.NAMED:
+            return tuple(Pair(key=name[cut:], value=name, origin=name) for name in names)
         return tuple(Pair(key=name[cut:], value=self.env[name], origin=name) for name in names)
 
 
@@ -116,7 +118,7 @@ class Document(NamedTuple):
         return next((value for name, value in self.values.items() if name.lower() == key), None)
 
 
-def parse_text(field: Field, text: str, origin: str) -> object:
+def parse_text(field: Field, text: str, origin: str) -> object:  # noqa: PLR0911  # one return a kind
     """One text as the field's kind reads it."""
     try:
         match field.kind:
@@ -126,6 +128,8 @@ def parse_text(field: Field, text: str, origin: str) -> object:
                 return parse_duration(text)
             case Kind.LIST:
                 return split_list(text)
+            case Kind.ITEMS:
+                return (text,)
             case Kind.PAIRS:
                 return tuple(_pair(item, origin) for item in split_list(text))
             case Kind.CHOICE:
@@ -140,7 +144,7 @@ def _from_document(field: Field, value: object, origin: str) -> object:
     match field.kind, value:
         case Kind.BOOL, bool():
             return value
-        case Kind.LIST, list():
+        case Kind.LIST | Kind.ITEMS, list():
             return tuple(_scalar(item, origin) for item in value)
         case Kind.PAIRS, dict():
             return tuple(Pair(key=str(key), value=_scalar(item, origin), origin=origin) for key, item in value.items())

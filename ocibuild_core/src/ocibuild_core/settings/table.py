@@ -1,79 +1,10 @@
-"""The table of settings: one row a field, with all the ways to say it.
-
-Here and in the other modules that every start loads, records are named tuples: to define a frozen dataclass takes eight
-times as long, and `dataclasses` itself longer than all of these modules.
-"""
+"""The table of settings: one row a field, with all the ways to say it."""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import NamedTuple
-
-
-class Kind(Enum):
-    """What a field's value is."""
-
-    TEXT = "text"
-    PATH = "path"
-    BOOL = "bool"
-    LIST = "list"
-    PAIRS = "pairs"
-    DURATION = "duration"
-    CHOICE = "choice"
-
-
-class Scope(Enum):
-    """Who may set a field besides the command line and the environment."""
-
-    BUILD = "build"
-    """Also a request and an `ocibuild.yml` that lies beside the sources."""
-    HOST = "host"
-    """Not what comes with the sources: it decides what runs here and who logs in."""
-
-
-class Field(NamedTuple):
-    """One setting.
-
-    Args:
-        name: the attribute of `BuildSettings`; with `-` for `_` it is the YAML key.
-        help: one line for `--help`.
-        group: the heading in `--help`.
-        flags: the command-line spellings, the long one first; none when it has no flag.
-        env: the environment spellings; the first that is not empty wins.
-        prefix: PAIRS alone: environment variables that begin so are one pair each.
-        request: the key in the Concourse task's request; empty when it has none.
-        metavar: what stands for the value in `--help`.
-        default: what holds when nobody sets it.
-    """
-
-    name: str
-    help: str
-    group: str
-    kind: Kind = Kind.TEXT
-    scope: Scope = Scope.BUILD
-    flags: tuple[str, ...] = ()
-    env: tuple[str, ...] = ()
-    prefix: str = ""
-    request: str = ""
-    metavar: str = ""
-    choices: tuple[str, ...] = ()
-    default: object = None
-
-
-def four_spellings(name: str) -> tuple[str, ...]:
-    """`TARGETFILE`, `TARGET_FILE`, `target_file`, `targetfile`: those that the Concourse task's config loader tries.
-
-    Its order is that of https://github.com/vrischmann/envconfig; a one-word name gives two spellings.
-    """
-    joined = name.replace("_", "")
-    return tuple(dict.fromkeys((joined, name, name.lower(), joined.lower())))
-
-
-SOURCE = "What to build"
-OUTPUT = "What comes out"
-LOGIN = "Logins"
-ENGINE = "Engine"
-DISPLAY = "Display"
+from ocibuild_core.settings.fields import DISPLAY, ENGINE, LOGIN, OUTPUT, SOURCE, Field, Kind, Scope, four_spellings
+from ocibuild_core.settings.input_fields import INPUT_FIELDS
+from ocibuild_core.settings.output_fields import OUTPUT_FIELDS, TLS_FIELDS
 
 FIELDS: tuple[Field, ...] = (
     Field(
@@ -180,6 +111,7 @@ FIELDS: tuple[Field, ...] = (
         metavar="NAME[,KEY=VALUE]",
         default=(),
     ),
+    *OUTPUT_FIELDS,
     Field(
         name="login",
         help="Auth provider, by name: ecr, basic, ecr=HOST-GLOB for the hosts named, none for no automatic login.",
@@ -242,6 +174,7 @@ FIELDS: tuple[Field, ...] = (
         env=("BUILDKIT_HOST",),
         metavar="ADDRESS",
     ),
+    *TLS_FIELDS,
     Field(
         name="state_dir",
         help="Where the engine keeps its cache.",
@@ -316,6 +249,5 @@ FIELDS: tuple[Field, ...] = (
         request="debug",
         default=False,
     ),
+    *INPUT_FIELDS,
 )
-
-GROUPS = (SOURCE, OUTPUT, LOGIN, ENGINE, DISPLAY)

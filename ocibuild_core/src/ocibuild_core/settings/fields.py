@@ -1,0 +1,83 @@
+"""What one row of the table of settings says.
+
+Here and in the other modules that every start loads, records are named tuples: to define a frozen dataclass takes eight
+times as long, and `dataclasses` itself longer than all of these modules.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Kind(Enum):
+    """What a field's value is."""
+
+    TEXT = "text"
+    PATH = "path"
+    BOOL = "bool"
+    LIST = "list"
+    ITEMS = "items"
+    """Like LIST, but a text is one item, with all its commas."""
+    PAIRS = "pairs"
+    NAMED = "named"
+    """PAIRS whose value is the name of the variable that holds it: for secrets, which nothing of ours repeats."""
+    DURATION = "duration"
+    CHOICE = "choice"
+
+
+class Scope(Enum):
+    """Who may set a field besides the command line and the environment."""
+
+    BUILD = "build"
+    """Also a request and an `ocibuild.yml` that lies beside the sources."""
+    HOST = "host"
+    """Not what comes with the sources: it decides what runs here and who logs in."""
+
+
+class Field(NamedTuple):
+    """One setting.
+
+    Args:
+        name: the attribute of `BuildSettings`; with `-` for `_` it is the YAML key.
+        help: one line for `--help`.
+        group: the heading in `--help`.
+        flags: the command-line spellings, the long one first; none when it has no flag.
+        env: the environment spellings; the first that is not empty wins.
+        prefix: PAIRS alone: environment variables that begin so are one pair each.
+        request: the key in the Concourse task's request; empty when it has none.
+        metavar: what stands for the value in `--help`.
+        default: what holds when nobody sets it.
+    """
+
+    name: str
+    help: str
+    group: str
+    kind: Kind = Kind.TEXT
+    scope: Scope = Scope.BUILD
+    flags: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    prefix: str = ""
+    request: str = ""
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    default: object = None
+
+
+def four_spellings(name: str) -> tuple[str, ...]:
+    """`TARGETFILE`, `TARGET_FILE`, `target_file`, `targetfile`: those that the Concourse task's config loader tries.
+
+    Its order is that of https://github.com/vrischmann/envconfig; a one-word name gives two spellings.
+    """
+    joined = name.replace("_", "")
+    return tuple(dict.fromkeys((joined, name, name.lower(), joined.lower())))
+
+
+SOURCE = "What to build"
+INPUT = "What the build may use"
+OUTPUT = "What comes out"
+LOGIN = "Logins"
+ENGINE = "Engine"
+DISPLAY = "Display"
+
+GROUPS = (SOURCE, INPUT, OUTPUT, LOGIN, ENGINE, DISPLAY)
