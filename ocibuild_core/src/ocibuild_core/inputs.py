@@ -1,0 +1,203 @@
+"""What a build may use besides its context, as BuildKit wants it told. Pure: settings in, arguments out.
+
+The frontend's options are those of frontend/dockerui/config.go in moby/buildkit, the client's flags those of
+cmd/buildctl/build.go.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ocibuild_core.csv_fields import join_fields, split_fields
+from ocibuild_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ocibuild_core.secret import Secret
+    from ocibuild_core.settings.model import BuildSettings, Pair
+
+_REMOTE_CONTEXT = re.compile(r"(?:https?|git|ssh)://|git@|github\.com/")
+_GIT_CONTEXT = re.compile(r"(?:git|ssh)://|git@|github\.com/|https?://[^?#]*\.git(?:[?#]|$)")
+_SIZE = re.compile(r"(\d+)([kmg]?)b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_CONTEXT_SCHEMES = ("docker-image://", "oci-layout://", "https://", "http://", "git://", "ssh://", "git@")
+_LARGEST_SECRET = 500 * 1024
+"""What BuildKit takes (session/secrets/secretsprovider/store.go in moby/buildkit)."""
+_ANNOTATION_TYPE = re.compile(r"(manifest|index|manifest-descriptor|index-descriptor)(\[[^\]]*\])?:(.+)")
+_ANNOTATED = frozenset({"docker", "oci", "image"})
+
+
+def is_remote_context(context: str) -> bool:
+    """Whether BuildKit fetches the context itself."""
+    return bool(_REMOTE_CONTEXT.match(context))
+
+
+def is_git_context(context: str) -> bool:
+    """Whether the engine needs git for it (util/gitutil in moby/buildkit)."""
+    return bool(_GIT_CONTEXT.match(context))
+
+
+def input_options(settings: BuildSettings) -> dict[str, str]:
+    """Options of the Dockerfile frontend. Raises UsageError."""
+    options: dict[str, str] = {}
+    platforms = chosen_platforms(settings)
+    if platforms:
+        options["platform"] = ",".join(platforms)
+    if settings.add_hosts:
+        origin = settings.origin("add_hosts")
+        options["add-hosts"] = join_fields(_host_line(text, origin) for text in settings.add_hosts)
+    if settings.network != "default":
+        options["force-network-mode"] = settings.network
+    if settings.ulimits:
+        options["ulimit"] = join_fields(settings.ulimits)
+    if settings.shm_size:
+        options["shm-size"] = str(_bytes(settings.shm_size, settings.origin("shm_size")))
+    if settings.cgroup_parent:
+        options["cgroup-parent"] = settings.cgroup_parent
+    if settings.no_cache_filter:
+        options["no-cache"] = join_fields(settings.no_cache_filter)
+    if settings.source_date_epoch and not _has_build_arg(settings, "SOURCE_DATE_EPOCH"):
+        options["build-arg:SOURCE_DATE_EPOCH"] = settings.source_date_epoch
+    if settings.check:
+        options["requestid"] = "frontend.lint"
+    return options
+
+
+def input_arguments(settings: BuildSettings) -> list[str]:
+    """Arguments of `buildctl build` besides the frontend's options. Raises UsageError."""
+    arguments: list[str] = []
+    for fields in _secrets(settings):
+        arguments += ["--secret", join_fields(fields)]
+    for text in settings.ssh:
+        arguments += ["--ssh", text]
+    for entitlement in entitlements(settings):
+        arguments += ["--allow", entitlement]
+    for pair in settings.build_contexts:
+        arguments += _context_arguments(pair)
+    return arguments
+
+
+def chosen_platforms(settings: BuildSettings) -> tuple[str, ...]:
+    """The platforms that were asked for, in that order; empty means the engine's own. Raises UsageError."""
+    platforms = tuple(part.strip() for text in settings.platforms for part in text.split(","))
+    if settings.platforms and not all(platforms):
+        raise UsageError(f"{settings.origin('platforms')}: an empty platform", do="write linux/amd64,linux/arm64")
+    return tuple(dict.fromkeys(platforms))
+
+
+def entitlements(settings: BuildSettings) -> tuple[str, ...]:
+    """What the build may do that a build may not by itself; the host's network includes the permission for it."""
+    needed = ("network.host",) if settings.network == "host" else ()
+    return tuple(dict.fromkeys((*settings.allow, *needed)))
+
+
+def secret_variables(settings: BuildSettings) -> tuple[str, ...]:
+    """The variables of the user's environment that hold secrets of the build. Raises UsageError."""
+    return tuple(fields["env"] for fields in map(_by_key, _secrets(settings)) if "env" in fields)
+
+
+def secret_paths(settings: BuildSettings) -> tuple[str, ...]:
+    """The files that hold secrets of the build. Raises UsageError."""
+    return tuple(fields["src"] for fields in map(_by_key, _secrets(settings)) if "src" in fields)
+
+
+def check_inputs(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:
+    """What is not there, all of it, so that nothing is started for a build that cannot work."""
+    errors = [
+        UsageError(f"--secret env={name}: the environment variable {name} is not set")
+        for name in secret_variables(settings)
+        if name not in env
+    ]
+    for path in secret_paths(settings):
+        if not os.access(path, os.R_OK) or os.path.isdir(path):  # noqa: PTH112  # a path as the user wrote it
+            origin = next((pair.origin for pair in settings.secret_files if pair.value == path), "--secret")
+            errors.append(UsageError(f"{origin}: cannot read the secret's file {path}", do="give the path of a file"))
+    return errors
+
+
+def secret_values(settings: BuildSettings, env: Mapping[str, str]) -> Iterator[Secret]:
+    """The secrets of the build, for whoever masks them; what cannot be read is left out."""
+    from pathlib import Path  # noqa: PLC0415  # only for a build
+
+    from ocibuild_core.secret import Secret  # noqa: PLC0415
+
+    for name in secret_variables(settings):
+        yield Secret(env.get(name, "").strip())
+    for path in secret_paths(settings):
+        with suppress(OSError), Path(path).open("rb") as file:
+            yield Secret(file.read(_LARGEST_SECRET).decode("utf-8", "surrogateescape").strip())
+
+
+def annotation_attributes(settings: BuildSettings, output_type: str) -> dict[str, str]:
+    """What an output of that type is told about annotations (docs/annotations.md in moby/buildkit)."""
+    return dict(map(_annotation, settings.annotations)) if output_type in _ANNOTATED else {}
+
+
+def _annotation(pair: Pair) -> tuple[str, str]:
+    typed = _ANNOTATION_TYPE.fullmatch(pair.key)
+    name = f"annotation-{typed[1]}{typed[2] or ''}.{typed[3]}" if typed else f"annotation.{pair.key}"
+    return name, pair.value
+
+
+def _has_build_arg(settings: BuildSettings, name: str) -> bool:
+    return any(pair.key == name for pair in settings.build_args)
+
+
+def _secrets(settings: BuildSettings) -> Iterator[tuple[str, ...]]:
+    """The fields of each `--secret`; later ones of an id win in BuildKit, so the flags come last."""
+    for pair in settings.secret_files:
+        yield f"id={pair.key}", f"src={pair.value}"
+    for pair in settings.secret_texts:
+        yield f"id={pair.key}", f"env={pair.value}"
+    for text in settings.secrets:
+        yield _secret_flag(text, settings.origin("secrets"))
+
+
+def _secret_flag(text: str, origin: str) -> tuple[str, ...]:
+    """`id=ID` with `src=`, `source=` or `env=`; alone, the variable of that name."""
+    fields = _by_key(split_fields(text, origin))
+    kind = fields.pop("type", "file")
+    name = fields.get("id") or fields.get("env", "")
+    unknown = fields.keys() - {"id", "src", "source", "env"}
+    if not name or unknown or kind not in ("file", "env"):
+        raise UsageError(f"{origin}: not a secret", do=f"write {origin} id=NAME,src=FILE or id=NAME,env=VARIABLE")
+    source = fields.get("src") or fields.get("source")
+    if kind == "env":
+        return f"id={name}", f"env={fields.get('env') or source or name}"
+    if source:
+        return f"id={name}", f"src={source}"
+    return f"id={name}", f"env={fields.get('env') or name}"
+
+
+def _by_key(fields: Sequence[str]) -> dict[str, str]:
+    return {key.strip().lower(): value for key, _, value in (field.partition("=") for field in fields)}
+
+
+def _host_line(text: str, origin: str) -> str:
+    """`HOST=IP`, also with the colon of docker; an IPv6 address may stand in brackets."""
+    found = re.fullmatch(r"\s*([^=:\s]+)[=:]\[?([^\]\s]+)\]?\s*", text)
+    if not found:
+        raise UsageError(f"{origin} {text!r}: not a host and its address", do=f"write {origin} HOST=IP")
+    return f"{found[1]}={found[2]}"
+
+
+def _bytes(text: str, origin: str) -> int:
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise UsageError(f"{origin} {text!r}: not a size", do="write a number of bytes, or 64m, 1g")
+    return int(found[1]) * _UNITS[found[2].lower()]
+
+
+def _context_arguments(pair: Pair) -> list[str]:
+    if not pair.value.startswith(_CONTEXT_SCHEMES):
+        if not os.path.isdir(pair.value):  # noqa: PTH112  # a path as the user wrote it
+            raise UsageError(
+                f"{pair.origin} {pair.key}: {pair.value!r} is no directory",
+                do="name a directory, or an image with docker-image://",
+            )
+        return ["--local", f"context:{pair.key}={pair.value}", "--opt", f"context:{pair.key}=local:context:{pair.key}"]
+    return ["--opt", f"context:{pair.key}={pair.value}"]
