@@ -128,17 +128,3 @@ def test_root_without_the_right_to_mount_is_told(own_scene: Scene) -> None:
     assert running.process.returncode == 5
     assert running.facts["error"].startswith("BuildKit cannot run as root here\n")
     assert "privileged" in running.facts["error"]
-
-
-@pytest.mark.e2e
-@pytest.mark.needs_root
-def test_where_no_v1_hierarchy_is_mounted_it_is_mounted_for_the_engine_alone(own_scene: Scene) -> None:
-    own_scene.write("RUN cat /proc/self/cgroup")
-    script = (
-        'umount -l -R /sys/fs/cgroup; "$@"; code=$?; '
-        '[ -z "$(grep " /sys/fs/cgroup" /proc/self/mountinfo)" ] || echo mounted outside; exit $code'
-    )
-    running = own_scene.build(wrap=lambda argv: ["unshare", "--mount", "sh", "-c", script, "sh", *argv])
-    running.succeeded().is_gone(within=0)
-    assert "mounted outside" not in running.text
-    assert "buildkit" in running.text

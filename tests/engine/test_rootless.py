@@ -3,7 +3,7 @@ import pwd
 from pathlib import Path
 
 import pytest
-from ocibuild_core.engine.privileges import check_root, is_mapped_root
+from ocibuild_core.engine.privileges import check_root, few_ids_notice, is_mapped_root
 from ocibuild_core.engine.rootless import check_machine, remedy, rootless_command, subordinate_ranges
 from ocibuild_core.errors import EngineError
 
@@ -159,3 +159,12 @@ def test_without_proc_nothing_is_claimed(tmp_path: Path) -> None:
 
 def test_root_of_a_user_namespace_is_recognised(tmp_path: Path) -> None:
     assert is_mapped_root(proc=proc_with(tmp_path, "000001ffffffffff", "0 1000 1"))
+
+
+@pytest.mark.parametrize(("mapping", "count"), [("0 1000 1\n", 1), ("0 1000 1\n1 100000 65535\n", 0), ("", 0)])
+def test_too_few_ids_are_counted(tmp_path: Path, mapping: str, count: int) -> None:
+    (tmp_path / "self").mkdir()
+    if mapping:
+        (tmp_path / "self/gid_map").write_text(mapping)
+    assert few_ids_notice(proc=tmp_path).startswith(f"this user namespace has {count} of" if count else "")
+    assert bool(few_ids_notice(proc=tmp_path)) == bool(count)

@@ -181,7 +181,7 @@ class Keeper:
 
 
 def start_keeper(job: KeeperJob) -> Keeper:
-    """Fork the keeper. The caller must be the only thread; its copies of the leases' locks are closed here."""
+    """Fork the keeper. The caller must be the only thread, and close its copies of the leases' locks."""
     orders, lifeline = os.pipe()
     reports, telling = os.pipe()
     # From the fork until the keeper has handlers of its own, a signal would run the program's in the keeper.
@@ -192,8 +192,8 @@ def start_keeper(job: KeeperJob) -> Keeper:
             _become_keeper(job, orders, telling)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    for fd in (orders, telling, *(lease.lock for lease in job.leases)):
-        os.close(fd)
+    os.close(orders)
+    os.close(telling)
     return Keeper(pid, job, lifeline, reports)
 
 

@@ -12,7 +12,7 @@ from ocibuild_core.engine.config import check_extra, merge, own_tables, render
 from ocibuild_core.engine.environment import for_buildkitd, search_path
 from ocibuild_core.engine.find import find_programs
 from ocibuild_core.engine.keeper import DaemonJob, Isolation, KeeperJob, start_keeper
-from ocibuild_core.engine.privileges import check_root, is_mapped_root
+from ocibuild_core.engine.privileges import check_root, few_ids_notice, is_mapped_root
 from ocibuild_core.engine.removing import empty_directory
 from ocibuild_core.engine.runtime import make_runtime_directory
 from ocibuild_core.engine.state import take_state
@@ -137,18 +137,21 @@ def _start(settings: EngineSettings) -> LocalEngine:
         from ocibuild_core.engine.rootless import check_machine  # noqa: PLC0415  # root has no need of it
 
         check_machine(uid, search_path(settings.env.get("PATH", ""), first=programs.runc.parent))
+    is_mapped = uid == 0 and is_mapped_root()
     leases: list[Lease] = []
     try:
         state = take_state(settings.state_dir, settings.env, uid)
         leases.append(state.lease)
         runtime = make_runtime_directory(settings.env, uid)
         leases.append(runtime)
-        start = _Start(settings, programs, state, runtime, is_rootless=uid != 0 or is_mapped_root())
+        start = _Start(settings, programs, state, runtime, is_rootless=uid != 0 or is_mapped)
         keeper = start_keeper(start.keeper_job())
-    except BaseException:
+    finally:
+        # The keeper holds them on. Where it came to none, the next run sweeps.
         for lease in leases:
             os.close(lease.lock)
-        raise
     from ocibuild_core.engine.local import LocalEngine  # noqa: PLC0415  # the daemon starts meanwhile
 
-    return LocalEngine(settings=settings, programs=programs, keeper=keeper, runtime=runtime.path, state=state)
+    engine = LocalEngine(settings=settings, programs=programs, keeper=keeper, runtime=runtime.path, state=state)
+    engine.notices = tuple(notice for notice in (state.notice, few_ids_notice() if is_mapped else "") if notice)
+    return engine

@@ -75,8 +75,6 @@ class LocalEngine(Engine):
         self._solver = Solver(
             (str(programs.buildctl), f"--addr=unix://{self._socket}"), settings, keeper, reference=runtime / "reference"
         )
-        if state.notice:
-            self.notices = (state.notice,)
 
     @property
     def describe(self) -> str:

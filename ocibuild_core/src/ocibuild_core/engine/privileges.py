@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ocibuild_core.errors import EngineError
 
+_IDS_NEEDED = 65536
+"""What a step may count on: images use ids up to 65534, and a terminal belongs to group 5."""
 _CAP_SYS_ADMIN = 21
 """Its bit in a capability set (capabilities(7), linux/capability.h)."""
 
@@ -21,6 +23,18 @@ def check_root(*, proc: Path = Path("/proc")) -> None:
         "or run as an ordinary user with newuidmap and entries in /etc/subuid and /etc/subgid\n"
         "or use a BuildKit that runs already: --addr ADDRESS",
     )
+
+
+def few_ids_notice(*, proc: Path = Path("/proc")) -> str:
+    """What people should know when their user namespace has too few ids for the steps of a build; empty otherwise."""
+    try:
+        lines = (proc / "self" / "gid_map").read_text().splitlines()
+    except OSError:
+        return ""
+    count = sum(int(line.split()[2]) for line in lines)
+    if count >= _IDS_NEEDED:
+        return ""
+    return f"this user namespace has {count} of {_IDS_NEEDED} ids: steps that need more will fail"
 
 
 def is_mapped_root(*, proc: Path = Path("/proc")) -> bool:

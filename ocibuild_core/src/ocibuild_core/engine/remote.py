@@ -39,9 +39,11 @@ def reach(settings: EngineSettings) -> RemoteEngine:
     buildctl = find_client(settings.env)
     program = program_of(address)
     runtime = make_runtime_directory(settings.env, os.geteuid(), for_programs=program is not None)
-    keeper = start_keeper(
-        KeeperJob(daemon=None, leases=(runtime,), runtime=runtime.path, swept=((runtime.path.parent, ""),))
-    )
+    swept = ((runtime.path.parent, ""),)
+    try:
+        keeper = start_keeper(KeeperJob(daemon=None, leases=(runtime,), runtime=runtime.path, swept=swept))
+    finally:
+        os.close(runtime.lock)  # the keeper holds it on
     try:
         relay = Relay(program, settings.env, runtime.path) if program else None
         client = (str(buildctl), f"--addr={address}", *(settings.tls.arguments() if settings.tls else ()))

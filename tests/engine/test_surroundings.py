@@ -1,0 +1,72 @@
+"""The engine in other surroundings: control groups of version 2, or none mounted; a user namespace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.engine_scene import Scene
+
+pytestmark = pytest.mark.e2e
+
+# As in a container of an ordinary user (rootless podman): root of a user namespace with a range of ids.
+MAPPED = ["unshare", "--user", "--map-root-user", "--map-auto", "--mount"]
+# As in a container that was given no range.
+ONE_ID = ["unshare", "--user", "--map-root-user", "--mount"]
+
+
+def without_mounts(then: str) -> Callable[[list[str]], list[str]]:
+    """The program in a mount namespace without control groups, after a further command."""
+    script = f'umount -l -R /sys/fs/cgroup; {then}; exec "$@"'
+    return lambda argv: ["unshare", "--mount", "sh", "-c", script, "sh", *argv]
+
+
+@pytest.mark.needs_root
+def test_control_groups_of_version_2_are_used_and_removed(own_scene: Scene) -> None:
+    own_scene.write_sleep()
+    only_v2 = without_mounts("mount -t cgroup2 none /sys/fs/cgroup")
+    with own_scene.start(wrap=only_v2) as running:
+        running.wait_for_step()
+        identifier = Path(running.facts["runtime"]).name
+        (step, *_) = running.found(f"sleep {own_scene.token}")
+        groups = Path(f"/proc/{step}/cgroup").read_text().splitlines()
+        assert [line for line in groups if line.startswith(f"0::/ocibuild-{identifier}/")]
+        running.process.kill()
+        running.is_gone()
+
+
+@pytest.mark.needs_root
+def test_where_no_v1_hierarchy_is_mounted_it_is_mounted_for_the_engine_alone(own_scene: Scene) -> None:
+    own_scene.write_sleep()
+    with own_scene.start(wrap=without_mounts("true")) as running:
+        running.wait_for_step()
+        mounted = Path(f"/proc/{running.process.pid}/mountinfo").read_text()
+        assert " /sys/fs/cgroup" not in mounted
+        (step, *_) = running.found(f"sleep {own_scene.token}")
+        assert f"/ocibuild-{Path(running.facts['runtime']).name}/" in Path(f"/proc/{step}/cgroup").read_text()
+        running.process.kill()
+        running.is_gone()
+
+
+def test_root_of_a_user_namespace_builds_and_leaves_nothing(make_scene: Callable[[str], Scene]) -> None:
+    scene = make_scene("ordinary")
+    running = scene.build(wrap=lambda argv: [*MAPPED, *argv]).succeeded().is_gone(within=0)
+    assert running.facts["notices"] == []
+    scene.write_sleep()
+    with scene.start(wrap=lambda argv: [*MAPPED, *argv]) as running:
+        running.wait_for_step()
+        running.process.kill()
+        running.is_gone()
+
+
+def test_root_of_a_user_namespace_with_too_few_ids_is_warned(make_scene: Callable[[str], Scene]) -> None:
+    scene = make_scene("ordinary")
+    running = scene.build(wrap=lambda argv: [*ONE_ID, *argv])
+    (notice,) = running.facts["notices"]
+    assert "has 1 of 65536 ids" in notice
+    running.is_gone(within=0)
