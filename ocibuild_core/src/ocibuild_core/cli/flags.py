@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ocibuild_core.settings.fields import GROUPS, LOGIN, Field, Kind
+from ocibuild_core.settings.fields import GROUPS, LOGIN, REPEATED, Field, Kind
 from ocibuild_core.settings.table import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _DISPLAY = GROUPS[-1]
-_REPEATED = (Kind.LIST, Kind.ITEMS, Kind.PAIRS)
+_WIDEST = 80
+"""Of help where nothing else is said; also the width of what is no terminal."""
 
 
 class GroupedOption(click.Option):
@@ -26,6 +29,11 @@ class GroupedOption(click.Option):
 
 class GroupedCommand(click.Command):
     """A command whose help lists its flags under headings: the table's, then the plugins'."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The help, as wide as the terminal within click's bounds; click itself would load shutil to ask for that."""
+        ctx.terminal_width = max(min(_columns(), ctx.max_content_width or _WIDEST) - 2, 50)
+        return super().get_help(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One section a group."""
@@ -59,9 +67,20 @@ def _flag(field: Field) -> GroupedOption:
     kwargs: dict[str, Any] = {"metavar": field.metavar or None}
     if field.kind is Kind.BOOL:
         kwargs = {"is_flag": True, "default": None}
-    elif field.kind in _REPEATED:
+    elif field.kind in REPEATED:
         kwargs["multiple"] = True
     return GroupedOption([*field.flags, field.name], help=_help(field), group=field.group, **kwargs)
+
+
+def _columns() -> int:
+    """The terminal's width, as shutil.get_terminal_size finds it."""
+    chosen = os.environ.get("COLUMNS", "")
+    if chosen.isdecimal() and int(chosen):
+        return int(chosen)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _WIDEST  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):  # none, closed, or no terminal
+        return _WIDEST
 
 
 def _help(field: Field) -> str:

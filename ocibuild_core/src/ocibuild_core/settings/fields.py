@@ -26,6 +26,10 @@ class Kind(Enum):
     CHOICE = "choice"
 
 
+REPEATED = (Kind.LIST, Kind.ITEMS, Kind.PAIRS)
+"""What a flag may be given several times for."""
+
+
 class Scope(Enum):
     """Who may set a field besides the command line and the environment."""
 
