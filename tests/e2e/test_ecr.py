@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from ocibuild_testkit.registry import GatedRegistry, Identity, IssuedPasswords, busybox_files
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "plugins/ecr/tests/support"))
-
-from fake_aws import AwsServer, Cloud, Issued, Issuer, Machine
+from fake_aws import AwsServer, Cloud, Issuer, Machine
+from ocibuild_testkit.registry import GatedRegistry, Identity, busybox_files
+from support.cloud_registries import EcrPasswords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,22 +28,6 @@ USER = f"arn:aws:iam::{A}:user/ci"
 PULL_A, PUSH_B = f"arn:aws:iam::{A}:role/pull", f"arn:aws:iam::{B}:role/push"
 HOST_A = f"{A}.dkr.ecr.eu-west-1.amazonaws.com"
 HOST_B = f"{B}.dkr.ecr.us-east-1.amazonaws.com"
-
-
-class EcrPasswords(IssuedPasswords):
-    """Lets in who shows a token of the registry's own region, handed out to somebody whom its policy names."""
-
-    def __init__(self, cloud: Cloud, region: str, policy: Mapping[str, Identity]) -> None:
-        super().__init__()
-        self._region = region
-        self._policy = policy
-        cloud.on_token.append(self._learn)
-
-    def _learn(self, issued: Issued) -> None:
-        rights = self._policy.get(issued.principal)
-        if rights and issued.where == self._region:
-            granted = Identity(username="AWS", password=issued.password, pull=rights.pull, push=rights.push)
-            self.issue(granted, expires_at=issued.expires_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
-import sys
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,16 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from ocibuild_testkit.registry import Authority, Identity, RegistryServer, TokenAuth, busybox_files
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "plugins/gcr/tests/support"))
-
 from fake_google import Cloud, Internet, KeyPair, PoolProvider, Token
+from ocibuild_testkit.registry import RegistryServer, busybox_files
+from support.cloud_registries import ArtifactRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ocibuild_testkit.leaks import LeakWatcher
+    from ocibuild_testkit.registry import Authority
     from support.programs import ProgramRunner, Run
 
 pytestmark = pytest.mark.e2e
@@ -30,27 +27,6 @@ HOST = "europe-docker.pkg.dev"
 READER = "reader@project.iam.gserviceaccount.com"
 STRANGER = "stranger@project.iam.gserviceaccount.com"
 POOL = "projects/123456789012/locations/global/workloadIdentityPools/concourse/providers/main"
-
-
-class ArtifactRegistry(TokenAuth):
-    """Lets in who shows a token that Google gave to somebody with the role Artifact Registry Writer.
-
-    Its realm is on loopback, so that clients reach it without the proxy.
-    """
-
-    def __init__(self, cloud: Cloud, writers: tuple[str, ...]) -> None:
-        super().__init__([Identity(username="oauth2accesstoken", password=secrets.token_urlsafe(30))])
-        self._writers = writers
-        cloud.on_token.append(self._learn)
-
-    def start(self, directory: Path, *, host: str, authority: Authority | None) -> Mapping[str, object]:
-        """See `RegistryAuth.start`."""
-        del host
-        return super().start(directory, host="127.0.0.1", authority=authority)
-
-    def _learn(self, text: str, token: Token) -> None:
-        if token.principal in self._writers:
-            self.accounts.set_password("oauth2accesstoken", text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
