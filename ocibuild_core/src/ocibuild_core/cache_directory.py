@@ -1,0 +1,209 @@
+"""The directory `cache/`: BuildKit's local cache, kept from run to run.
+
+It is an OCI image layout (https://github.com/opencontainers/image-spec/blob/main/image-layout.md) with one manifest a
+build. BuildKit exports into a staging directory that already holds what the cache has, as hard links. Then the new
+blobs move in, `index.json` is replaced in one step, and only then is deleted what it does not mention. So the cache is
+whole at every moment, also where it is a mount point and cannot be exchanged as a directory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ocibuild_core.errors import ExportError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from ocibuild_core.publish import Staging
+
+_INDEX = "index.json"
+_MOST_MANIFESTS = 8
+"""Each is one more cache to import."""
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class Kept(NamedTuple):
+    """What became of the cache.
+
+    Args:
+        size: its bytes.
+        dropped: manifests of earlier builds that the bound left no room for.
+        is_too_large: not even this build's own cache is within the bound, so that none of it was kept.
+    """
+
+    size: int
+    dropped: int
+    is_too_large: bool
+
+
+class CacheDirectory:
+    """One run's use of a cache directory.
+
+    Args:
+        path: the directory, which exists.
+        staging: an empty directory on its file system.
+    """
+
+    def __init__(self, path: Path, staging: Path) -> None:
+        self._path = path
+        self._staging = staging
+        self._exports = 0
+        self._manifests = _manifests_of(path)
+        with _said(path):
+            self._link_known_blobs()
+
+    def arguments(self) -> list[str]:
+        """Arguments of `buildctl build` that import what is there and export what comes; of every solve its own."""
+        arguments = []
+        for manifest in self._manifests:
+            arguments += ["--import-cache", _fields("type=local", f"src={self._path}", f"digest={manifest['digest']}")]
+        self._exports += 1
+        tag = f"tag=build-{self._exports}"  # a name of its own: one of the same name would replace it
+        return [*arguments, "--export-cache", _fields("type=local", "mode=max", f"dest={self._staging}", tag)]
+
+    def keep(self, most_bytes: int) -> Kept:
+        """Take in what the solves exported, newest first, and drop what is oldest beyond the bound.
+
+        Raises ExportError; the cache is then as it was, or holds blobs besides that the next run deletes.
+        """
+        made = [*reversed(_manifests_of(self._staging))]
+        if not made:  # nothing in the build could be cached
+            return Kept(sum(self._blobs_of(self._path, self._manifests).values()), 0, is_too_large=False)
+        digests = {manifest["digest"] for manifest in made}
+        earlier = [manifest for manifest in self._manifests if manifest["digest"] not in digests]
+        chosen, size = self._within(most_bytes, (*made, *earlier)[:_MOST_MANIFESTS])
+        with _said(self._path), _locked(self._path):
+            blobs = self._blobs_of(self._staging, chosen)
+            self._move_blobs(blobs)
+            self._replace_index(chosen)
+            self._delete_others(blobs)
+        dropped = len([manifest for manifest in earlier if manifest not in chosen])
+        return Kept(size, dropped, is_too_large=not chosen)
+
+    def _within(self, most_bytes: int, newest_first: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+        chosen: list[dict[str, Any]] = []
+        size = 0
+        for manifest in newest_first:
+            needed = sum(self._blobs_of(self._staging, (*chosen, manifest)).values())
+            if needed > most_bytes:
+                break
+            chosen.append(manifest)
+            size = needed
+        return chosen, size
+
+    def _blobs_of(self, layout: Path, manifests: Sequence[dict[str, Any]]) -> dict[str, int]:
+        """Digest and size of each blob that the manifests need, themselves included."""
+        blobs: dict[str, int] = {}
+        for manifest in manifests:
+            blobs |= {one["digest"]: one["size"] for one in (manifest, *_references(layout, manifest))}
+        return blobs
+
+    def _link_known_blobs(self) -> None:
+        """BuildKit writes no blob that is there already. One of another size than it should have was cut off."""
+        directory = self._staging / "blobs" / "sha256"
+        directory.mkdir(parents=True)
+        whole = []
+        for manifest in self._manifests:
+            blobs = self._blobs_of(self._path, (manifest,))
+            if all(_size(_blob(self._path, digest)) == size for digest, size in blobs.items()):
+                whole.append(manifest)
+                for digest in blobs:
+                    with suppress(FileExistsError):
+                        os.link(_blob(self._path, digest), _blob(self._staging, digest))
+        self._manifests = whole
+
+    def _move_blobs(self, blobs: dict[str, int]) -> None:
+        (self._path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+        for digest, size in blobs.items():
+            if _size(_blob(self._path, digest)) != size:
+                _blob(self._staging, digest).replace(_blob(self._path, digest))
+
+    def _replace_index(self, manifests: Sequence[dict[str, Any]]) -> None:
+        if not manifests:
+            (self._path / _INDEX).unlink(missing_ok=True)
+            return
+        # Other programs, and this one's predecessors, import the manifest that is named `latest`.
+        named = [{**manifest, "annotations": {}} for manifest in manifests]
+        named[0]["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
+        _write(self._staging, self._path, "oci-layout", {"imageLayoutVersion": "1.0.0"})
+        _write(self._staging, self._path, _INDEX, {"schemaVersion": 2, "manifests": named})
+
+    def _delete_others(self, blobs: dict[str, int]) -> None:
+        for file in (self._path / "blobs" / "sha256").iterdir():
+            if f"sha256:{file.name}" not in blobs:
+                file.unlink()
+
+
+def open_cache(path: Path, staging: Staging) -> CacheDirectory | None:
+    """The cache of a directory that exists; None otherwise. Raises ExportError when it cannot be written."""
+    return CacheDirectory(path, staging.beside(path / _INDEX)) if path.is_dir() else None
+
+
+def _manifests_of(layout: Path) -> list[dict[str, Any]]:
+    """What `index.json` lists; nothing when there is none, or none that makes sense: a cache may always be lost."""
+    try:
+        listed = json.loads((layout / _INDEX).read_bytes())["manifests"]
+        return [one for one in listed if _DIGEST.fullmatch(one["digest"]) and isinstance(one["size"], int)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _references(layout: Path, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The blobs that a manifest or an index lists."""
+    try:
+        content = json.loads(_blob(layout, manifest["digest"]).read_bytes())
+        listed = [content.get("config"), *content.get("layers", ()), *content.get("manifests", ())]
+        return [one for one in listed if one and _DIGEST.fullmatch(one["digest"]) and isinstance(one["size"], int)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def _blob(layout: Path, digest: str) -> Path:
+    return layout / "blobs" / digest.replace(":", "/")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _write(staging: Path, directory: Path, name: str, content: dict[str, Any]) -> None:
+    made = staging / f"{name}.new"
+    with made.open("w", encoding="utf-8") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    made.replace(directory / name)
+
+
+def _fields(*fields: str) -> str:
+    from ocibuild_core.csv_fields import join_fields  # noqa: PLC0415  # only where there is a cache
+
+    return join_fields(fields)
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(f"cannot keep the cache in {path}", why=error.strerror or str(error)) from None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,90 @@
+"""What comes out of a build, beyond `--output`: the short flags, the archive's format, attestations. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocibuild_core.csv_fields import split_fields
+from ocibuild_core.errors import UsageError
+from ocibuild_core.inputs import chosen_platforms
+from ocibuild_core.settings.values import parse_bool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ocibuild_core.settings.model import BuildSettings
+
+_SCANNER = "docker/buildkit-syft-scanner:stable-1"
+"""What BuildKit scans with when nobody says otherwise (frontend/attestations/parse.go)."""
+
+
+def short_outputs(settings: BuildSettings) -> list[tuple[str, Mapping[str, str]]]:
+    """The exporters that short flags stand for, with their options. Raises UsageError."""
+    chosen: list[tuple[str, Mapping[str, str]]] = []
+    if settings.iidfile:
+        chosen.append(("digest", {"dest": str(settings.iidfile)}))
+    if settings.metadata_file:
+        chosen.append(("metadata", {"dest": str(settings.metadata_file)}))
+    for name, is_asked in (("load", settings.load), ("registry", settings.push)):
+        if not is_asked:
+            continue
+        if name == "registry" and not settings.tags:
+            raise UsageError("--push: the image has no name", do="name it: --tag HOST/REPO:TAG")
+        chosen.append((name, {}))
+    return chosen
+
+
+def image_names(settings: BuildSettings) -> tuple[str, ...]:
+    """The references of `--tag`, each once, in full. Raises UsageError."""
+    from ocibuild_core.registry.reference import parse_reference  # noqa: PLC0415  # only where there are names
+
+    references = [parse_reference(tag) for tag in settings.tags]
+    digested = next((reference for reference in references if reference.digest), None)
+    if digested:
+        raise UsageError(f"--tag {digested}: an image cannot be given a digest", do="write HOST/REPO:TAG")
+    return tuple(dict.fromkeys(map(str, references)))
+
+
+def writes_oci(settings: BuildSettings, exporters: Iterable[str]) -> bool:
+    """Whether a target's archive is an OCI one: asked for, or because docker's format holds one platform.
+
+    Args:
+        settings: what was asked for.
+        exporters: the names of the chosen ones.
+    """
+    names = set(exporters)
+    if settings.output_oci or ("oci" in names and "docker" not in names):
+        return True
+    return len(chosen_platforms(settings)) > 1
+
+
+def attestations(settings: BuildSettings) -> dict[str, str]:
+    """Options of the frontend that ask for attestations (docs/attestations in moby/buildkit). Raises UsageError."""
+    options = {}
+    for kind, text in (("provenance", settings.provenance), ("sbom", settings.sbom)):
+        attributes = _attributes(text, settings.origin(kind)) if text else None
+        if attributes is not None:
+            options[f"attest:{kind}"] = attributes
+    return options
+
+
+def scanner_image(settings: BuildSettings) -> str | None:
+    """The image that makes the SBOM, which is pulled from its registry; None without one."""
+    asked = attestations(settings).get("attest:sbom")
+    if asked is None:
+        return None
+    named = (field.partition("=") for field in asked.split(","))
+    return next((value for key, _, value in named if key == "generator"), _SCANNER)
+
+
+def _attributes(text: str, origin: str) -> str | None:
+    """What BuildKit is told; None when it is switched off."""
+    try:
+        return "" if parse_bool(text) else None
+    except ValueError:
+        pass
+    fields = [field.partition("=") for field in split_fields(text, origin)]
+    if not all(key and equals for key, equals, _ in fields):
+        raise UsageError(f"{origin} {text!r}: neither a boolean nor key=value", do=f"write {origin} true")
+    disabled = next((value for key, _, value in fields if key == "disabled"), "false")
+    return None if parse_bool(disabled) else text

@@ -1,0 +1,34 @@
+"""Which certificates a `tcp://` address is reached with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocibuild_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from ocibuild_core.engine.tls import TlsFiles
+    from ocibuild_core.settings.model import BuildSettings
+
+_NAMES = {"tls_ca": "ca.pem", "tls_cert": "cert.pem", "tls_key": "key.pem"}
+
+
+def tls_files(settings: BuildSettings) -> TlsFiles | None:
+    """The files that were named, or those of the directory that was; None without any. Raises UsageError."""
+    files = {name: getattr(settings, name) for name in _NAMES}
+    if settings.tls_dir:
+        files = {name: path or settings.tls_dir / _NAMES[name] for name, path in files.items()}
+    if not any(files.values()) and not settings.tls_server_name:
+        return None
+    if bool(files["tls_cert"]) != bool(files["tls_key"]):
+        missing = "--tlskey" if files["tls_cert"] else "--tlscert"
+        raise UsageError("a certificate needs its key, and a key its certificate", do=f"give {missing}, too")
+    for name, path in files.items():
+        if path and not path.is_file():
+            origin = settings.origin(name if getattr(settings, name) else "tls_dir")
+            raise UsageError(f"{origin}: there is no file {path}")
+    from ocibuild_core.engine.tls import TlsFiles  # noqa: PLC0415  # most builds have an engine of their own
+
+    return TlsFiles(
+        ca=files["tls_ca"], cert=files["tls_cert"], key=files["tls_key"], server_name=settings.tls_server_name
+    )
