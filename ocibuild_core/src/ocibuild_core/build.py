@@ -7,11 +7,14 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
+from ocibuild_core.caching import cache_types
 from ocibuild_core.daemon_config import daemon_config
 from ocibuild_core.engine import EngineSettings, launch
 from ocibuild_core.errors import BuildError, OcibuildError, raise_all
+from ocibuild_core.remote_tls import tls_files
 from ocibuild_core.terminal import VERBOSE
 
 if TYPE_CHECKING:
@@ -19,13 +22,15 @@ if TYPE_CHECKING:
 
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.auth.session import AuthSession
-    from ocibuild_core.catalog import Catalog, LoadedExporter
+    from ocibuild_core.cache_directory import CacheDirectory
+    from ocibuild_core.catalog import Catalog
     from ocibuild_core.engine import Engine
     from ocibuild_core.export_records import Artifact
     from ocibuild_core.exports import StagedOutputs
     from ocibuild_core.failures import Failure
+    from ocibuild_core.image_args import ImageArgument
     from ocibuild_core.options import OptionValues
-    from ocibuild_core.plan import BuildPlan
+    from ocibuild_core.plan import BuildPlan, Target
     from ocibuild_core.settings.model import BuildSettings
     from ocibuild_core.terminal import Talk
 
@@ -42,8 +47,7 @@ class BuildInput:
         catalog: what is installed.
         login: what the user said about logins.
         provider_options: the options of every provider, by its name.
-        exporters: those chosen, with their options.
-        directory: where outputs go by default; absolute.
+        targets: the stages to build, in order, the one of the settings last.
     """
 
     settings: BuildSettings
@@ -53,8 +57,7 @@ class BuildInput:
     catalog: Catalog
     login: LoginSettings
     provider_options: Mapping[str, OptionValues]
-    exporters: Sequence[tuple[LoadedExporter, OptionValues]]
-    directory: Path
+    targets: Sequence[Target]
 
 
 def build(given: BuildInput) -> None:
@@ -67,12 +70,15 @@ def build(given: BuildInput) -> None:
     with ExitStack() as stack:
         engine = stack.enter_context(launch(_engine_settings(given)))
         from ocibuild_core.auth.session import open_session  # noqa: PLC0415  # the engine starts meanwhile
-        from ocibuild_core.exports import ask_for_plan, finish, stage  # noqa: PLC0415
-        from ocibuild_core.plan import plan_build  # noqa: PLC0415
+        from ocibuild_core.cache_directory import open_cache  # noqa: PLC0415
+        from ocibuild_core.cache_keeping import CACHE_DIRECTORY, cache_bound, keep_cache  # noqa: PLC0415
+        from ocibuild_core.exports import finish, stage  # noqa: PLC0415
+        from ocibuild_core.image_args import prepare_images  # noqa: PLC0415
+        from ocibuild_core.inputs import secret_values  # noqa: PLC0415
         from ocibuild_core.publish import Staging, publish  # noqa: PLC0415
 
-        log = given.talk.logger()
-        plan = plan_build(given.settings, given.exporters, directory=given.directory, log=log, call=ask_for_plan)
+        plans = plan_targets(given.settings, given.targets, given.talk, given.env)
+        bound = cache_bound(given.settings)
         session = stack.enter_context(
             open_session(
                 login=given.login,
@@ -84,19 +90,56 @@ def build(given: BuildInput) -> None:
             )
         )
         given.talk.mask = session.redactor.text
-        _make_ready(given, engine, session, plan)
-        staged = stage(plan, stack.enter_context(Staging()))
-        metadata = _solve(given, engine, session, plan, staged)
+        for secret in secret_values(given.settings, given.env):
+            session.redactor.add(secret)
+        _make_ready(given, engine, session, plans)
+        staging = stack.enter_context(Staging())
+        cache = open_cache(Path.cwd() / CACHE_DIRECTORY, staging)
+        images = prepare_images(given.settings, staging, Path(gettempdir()))
+        solved = []
+        for plan in plans:
+            staged = stage(plan, staging)
+            solved.append(
+                (plan, staged, _solve(given, engine, session, plan=plan, staged=staged, images=images, cache=cache))
+            )
         engine.request_stop()
-        artifacts = finish(plan, staged, metadata)
+        artifacts = [artifact for one in solved for artifact in finish(*one)]
         publish(artifacts)
+        if cache:
+            keep_cache(cache, bound, given.talk)
     _report(given, artifacts, time.monotonic() - started)
+
+
+def plan_targets(
+    settings: BuildSettings, targets: Sequence[Target], talk: Talk, env: Mapping[str, str]
+) -> list[BuildPlan]:
+    """One plan a target, in that order. Raises OcibuildError, also when two of them write one path."""
+    from ocibuild_core.engine.environment import for_user_program  # noqa: PLC0415  # the engine starts meanwhile
+    from ocibuild_core.exports import ask_for_plan  # noqa: PLC0415
+    from ocibuild_core.plan import plan_build, refuse_conflicts  # noqa: PLC0415
+
+    log = talk.logger()
+    plans = [
+        plan_build(
+            settings._replace(target=target.stage, tags=settings.tags if target is targets[-1] else ()),
+            target.exporters,
+            directory=target.directory,
+            log=log,
+            call=ask_for_plan,
+            env=for_user_program(env),
+        )
+        for target in targets
+    ]
+    refuse_conflicts(export for plan in plans for export in plan.exports)
+    return plans
 
 
 def _engine_settings(given: BuildInput) -> EngineSettings:
     settings = given.settings
     return EngineSettings(
         addr=settings.addr,
+        tls=tls_files(settings) if settings.addr else None,
+        cache_types=cache_types(settings),
         state_dir=settings.state_dir,
         start_timeout=settings.start_timeout,
         debug=settings.debug,
@@ -105,14 +148,15 @@ def _engine_settings(given: BuildInput) -> EngineSettings:
     )
 
 
-def _make_ready(given: BuildInput, engine: Engine, session: AuthSession, plan: BuildPlan) -> None:
+def _make_ready(given: BuildInput, engine: Engine, session: AuthSession, plans: Sequence[BuildPlan]) -> None:
     """Wait for logins and engine; what fails of both is reported together."""
-    from ocibuild_core.needs import needed_registries, pushed_images  # noqa: PLC0415
+    from ocibuild_core.needs import exported_images, needed_registries, pushed_images  # noqa: PLC0415
     from ocibuild_core.registry.reference import parse_reference  # noqa: PLC0415
 
     errors: list[OcibuildError] = []
     try:
-        pushes = pushed_images(plan)
+        pushes = [name for plan in plans for name in pushed_images(plan)]
+        pushes += exported_images(given.settings)
         pushed = [parse_reference(name).registry for name in pushes]
         answers = session.resolver.require((*needed_registries(given.settings), *pushed), pushed=pushed)
         if given.settings.preflight:
@@ -155,34 +199,53 @@ def _preflight(given: BuildInput, session: AuthSession, pushes: Sequence[str]) -
     raise_all(errors)
 
 
-def _solve(
-    given: BuildInput, engine: Engine, session: AuthSession, plan: BuildPlan, staged: StagedOutputs
+def _solve(  # noqa: PLR0913  # all that one solve is made from
+    given: BuildInput,
+    engine: Engine,
+    session: AuthSession,
+    *,
+    plan: BuildPlan,
+    staged: StagedOutputs,
+    images: Sequence[ImageArgument],
+    cache: CacheDirectory | None,
 ) -> Mapping[str, object]:
     """Build. Returns BuildKit's metadata; raises what went wrong."""
     import json  # noqa: PLC0415  # the engine starts meanwhile
 
+    from ocibuild_core.command import solve_arguments  # noqa: PLC0415
     from ocibuild_core.display import Display  # noqa: PLC0415
     from ocibuild_core.failures import Failure  # noqa: PLC0415
-    from ocibuild_core.plan import output_argument  # noqa: PLC0415
+    from ocibuild_core.inputs import secret_variables  # noqa: PLC0415
+    from ocibuild_core.lint import WarningCount  # noqa: PLC0415
 
     display = Display(given.progress, sys.stdout.buffer, session.redactor.stream())
     failure = Failure()
     metadata = session.directory / "metadata.json"
-    arguments = ["--progress", display.buildctl_progress, "--metadata-file", str(metadata), *plan.arguments]
-    for name, value in session.proxy_args.items():
-        if name not in {pair.key for pair in given.settings.build_args}:
-            arguments += ["--opt", f"build-arg:{name}={value}"]
-    for output in plan.outputs:
-        arguments += ["--output", output_argument(output, staged.files.get(output))]
+    metadata.unlink(missing_ok=True)  # of the target before
+    arguments = solve_arguments(
+        given.settings,
+        plan,
+        progress=display.buildctl_progress,
+        metadata=metadata,
+        files=staged.files,
+        images=images,
+        proxy_args=session.proxy_args,
+    )
+    arguments += cache.arguments() if cache else []
+    warnings = WarningCount(display.take)
     code = engine.solve(
         arguments,
         env=session.child_env,
-        on_output=None if display.owns_terminal else display.take,
+        on_output=None if display.owns_terminal else warnings.take,
         on_event=failure.observe,
+        secret_names=secret_variables(given.settings),
     )
-    display.end(failed=code != 0)
+    has_failed = code != 0 or bool(given.settings.check and warnings.found)
+    display.end(failed=has_failed)
     if code != 0:
         raise_all(_explain(failure, session, code))
+    if has_failed:
+        raise BuildError(f"the Dockerfile has {warnings.found} warning{'s' if warnings.found > 1 else ''}")
     found = json.loads(metadata.read_bytes()) if metadata.exists() else {}
     return found if isinstance(found, dict) else {}
 
@@ -206,10 +269,15 @@ def _explain(failure: Failure, session: AuthSession, code: int) -> list[Ocibuild
 
 def _report(given: BuildInput, artifacts: Sequence[Artifact], seconds: float) -> None:
     talk = given.talk
+    if given.settings.check:
+        talk.say(f"checked in {seconds:.1f} s: no warnings")
+        return
     if not artifacts:
+        looked_for = ", ".join(f"{target.directory.name}/" for target in given.targets)
         talk.say(
-            f"built in {seconds:.1f} s; nothing is kept, because no output was chosen\n"
-            f"  do     mkdir {given.directory.name} before the build, or: build --output docker,dest=image.tar"
+            f"built in {seconds:.1f} s; nothing is kept, because no output was chosen and there is no {looked_for}\n"
+            f"  do     mkdir {given.targets[-1].directory.name} before the build, "
+            "or: build --output docker,dest=image.tar"
         )
         return
     for artifact in artifacts:

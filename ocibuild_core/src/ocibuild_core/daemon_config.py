@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.inputs import entitlements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +32,9 @@ def _wanted(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], object, 
     mirrors = [mirror for mirror in settings.registry_mirrors if mirror]
     if mirrors:
         yield ("registry", "docker.io", "mirrors"), mirrors, settings.origin("registry_mirrors")
+    allowed = entitlements(settings)
+    if allowed and not settings.addr:
+        yield ("insecure-entitlements",), list(allowed), settings.origin("allow")
     for pair in settings.registry_certs:
         file = Path(pair.value).absolute()
         if not file.is_file():

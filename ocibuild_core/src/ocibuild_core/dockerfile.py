@@ -13,8 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -49,6 +48,8 @@ class ImageUse:
 class _Stage:
     name: str
     base: ImageUse
+    platform: str = ""
+    first_run: int = 0
     uses: list[ImageUse] = field(default_factory=list)
 
 
@@ -87,6 +88,30 @@ def needed_images(
         if use.reference and use.reference.lower() not in own_names and not use.reference.isdigit():
             unique.setdefault(use.reference, use)
     return tuple(unique.values())
+
+
+def first_run_on_target(text: str, *, target: str | None = None) -> int:
+    """The line of the first RUN, in a stage that `target` needs, that runs on the target's platform; 0 for none.
+
+    A stage whose FROM names a platform of its own runs on that one, as does what is built from it.
+    """
+    lines = text.splitlines()
+    _, escape = _directives(lines)
+    stages = _reachable(_stages(_instructions(lines, escape), {}), target)
+    return next((stage.first_run for stage in stages if stage.first_run and not _is_fixed(stage, stages)), 0)
+
+
+def _is_fixed(stage: _Stage, stages: Sequence[_Stage]) -> bool:
+    """Whether a stage, or the one that it is built from, names a platform."""
+    seen: set[str] = set()
+    while not stage.platform:
+        base = stage.base.reference.lower()
+        found = next((other for other in stages if other.name and other.name == base and base not in seen), None)
+        if found is None:
+            return False
+        seen.add(base)
+        stage = found
+    return "TARGETPLATFORM" not in stage.platform
 
 
 def _directives(lines: Sequence[str]) -> tuple[list[ImageUse], str]:
@@ -143,6 +168,7 @@ def _stages(instructions: Iterator[_Instruction], build_args: Mapping[str, str])
             stages[-1].uses += _copied(instruction)
         elif stages and instruction.keyword == "RUN":
             stages[-1].uses += _mounted(instruction)
+            stages[-1].first_run = stages[-1].first_run or instruction.line
     return stages
 
 
@@ -157,12 +183,14 @@ def _declare(rest: str, variables: dict[str, str], build_args: Mapping[str, str]
 
 def _stage(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
     rest = instruction.rest
+    platform = ""
     while flag := _FLAG.match(rest):
+        platform = flag[2] or "" if flag[1] == "platform" else platform
         rest = rest[flag.end() :]
     words = rest.split()
     reference = expand(words[0].strip("\"'"), variables) if words else ""
     name = words[2].lower() if len(words) == 3 and words[1].lower() == "as" else ""  # noqa: PLR2004  # IMAGE AS NAME
-    return _Stage(name, ImageUse(reference=reference or "", purpose="FROM", line=instruction.line))
+    return _Stage(name, ImageUse(reference=reference or "", purpose="FROM", line=instruction.line), platform)
 
 
 def _copied(instruction: _Instruction) -> list[ImageUse]:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocibuild_core.dockerfile import needed_images
+from ocibuild_core.caching import exported_caches, imported_caches
+from ocibuild_core.dockerfile import ImageUse, first_run_on_target, needed_images
 from ocibuild_core.errors import UsageError
+from ocibuild_core.image_args import image_references
+from ocibuild_core.inputs import is_remote_context
+from ocibuild_core.outputs import scanner_image
 from ocibuild_core.plan import dockerfile_location
 from ocibuild_core.registry.reference import parse_reference
 
 if TYPE_CHECKING:
-    from ocibuild_core.dockerfile import ImageUse
+    from collections.abc import Iterator
+
     from ocibuild_core.plan import BuildPlan
     from ocibuild_core.settings.model import BuildSettings
+
+_IMAGE_CONTEXT = "docker-image://"
 
 
 def needed_registries(settings: BuildSettings) -> tuple[str, ...]:
@@ -23,7 +30,8 @@ def needed_registries(settings: BuildSettings) -> tuple[str, ...]:
 
 def reasons_of(settings: BuildSettings) -> list[tuple[str, str]]:
     """The registries of the images that the Dockerfile names, with the instruction that needs each."""
-    return [(registry, describe(use)) for use in images_of(settings) if (registry := registry_of(use))]
+    uses = (*images_of(settings), *_others(settings))
+    return [(registry, describe(use)) for use in uses if (registry := registry_of(use))]
 
 
 def pushed_images(plan: BuildPlan) -> tuple[str, ...]:
@@ -32,20 +40,61 @@ def pushed_images(plan: BuildPlan) -> tuple[str, ...]:
     return tuple(name for output in pushes for name in output.attributes.get("name", "").split(",") if name)
 
 
+def exported_images(settings: BuildSettings) -> tuple[str, ...]:
+    """The references that caches are pushed to."""
+    return tuple(cache.reference for cache in exported_caches(settings) if cache.reference)
+
+
+def _others(settings: BuildSettings) -> Iterator[ImageUse]:
+    """Images that the Dockerfile does not name: caches, and the scanner of an SBOM."""
+    for purpose, caches in (("--cache-from", imported_caches(settings)), ("--cache-to", exported_caches(settings))):
+        for cache in caches:
+            if cache.reference:
+                yield ImageUse(reference=cache.reference, purpose=purpose, line=0)
+    scanner = scanner_image(settings)
+    if scanner:
+        yield ImageUse(reference=scanner, purpose="--sbom", line=0)
+
+
 def describe(use: ImageUse) -> str:
     """`FROM r.example/x:1 (line 3)`."""
-    return f"{use.purpose} {use.reference} (line {use.line})"
+    return f"{use.purpose} {use.reference}" + (f" (line {use.line})" if use.line else "")
 
 
 def images_of(settings: BuildSettings) -> tuple[ImageUse, ...]:
     """The images that the Dockerfile names. What cannot be read is BuildKit's to say: it gives none."""
+    text = _dockerfile_text(settings)
+    files = image_references(settings)
+    arguments = {pair.key: pair.value for pair in settings.build_args} | files
+    contexts = (*files.values(), *(pair.key for pair in settings.build_contexts))
+    targets = (*settings.additional_targets, settings.target)
+    uses = (needed_images(text, target=one, build_args=arguments, contexts=contexts) for one in targets)
+    found = {use.reference: use for use in _contexts_in_registries(settings)}
+    found |= {use.reference: use for some in uses for use in some}
+    return tuple(sorted(found.values(), key=lambda use: use.line))
+
+
+def first_run(settings: BuildSettings) -> int:
+    """The line of the first RUN that runs on the target's platform; 0 for none."""
+    return first_run_on_target(_dockerfile_text(settings), target=settings.target)
+
+
+def _contexts_in_registries(settings: BuildSettings) -> Iterator[ImageUse]:
+    for pair in settings.build_contexts:
+        if pair.value.startswith(_IMAGE_CONTEXT):
+            reference = pair.value.removeprefix(_IMAGE_CONTEXT)
+            yield ImageUse(reference=reference, purpose=f"{pair.origin} {pair.key}", line=0)
+
+
+def _dockerfile_text(settings: BuildSettings) -> str:
+    """The Dockerfile; empty when it cannot be read, or when only the engine has it."""
+    if is_remote_context(settings.context):
+        return ""
     directory, name = dockerfile_location(settings)
     try:
-        text = (Path(directory) / name).read_text(encoding="utf-8", errors="replace")
+        return (Path(directory) / name).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ()
-    arguments = {pair.key: pair.value for pair in settings.build_args}
-    return needed_images(text, target=settings.target, build_args=arguments)
+        return ""
 
 
 def registry_of(use: ImageUse) -> str | None:

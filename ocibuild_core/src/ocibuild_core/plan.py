@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ocibuild_core.caching import cache_arguments
+from ocibuild_core.csv_fields import join_fields
 from ocibuild_core.errors import PluginError, UsageError
 from ocibuild_core.export_records import ExportRequest
+from ocibuild_core.inputs import chosen_platforms, input_arguments, input_options, is_remote_context
+from ocibuild_core.outputs import attestations, image_names, short_outputs, writes_oci
 from ocibuild_core.settings.values import split_go_path
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ocibuild_core.catalog import LoadedExporter
     from ocibuild_core.export_records import BuildOutput, ExportPlan
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DIRECTORY = "image"
 DEFAULT_EXPORTERS = ("docker", "digest")
+OCI_EXPORTERS = ("oci", "digest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,21 @@ class BuildPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One stage to build.
+
+    Args:
+        stage: its name, None for the Dockerfile's last one.
+        directory: where its outputs go by default; absolute.
+        exporters: those chosen for it, with their options.
+    """
+
+    stage: str | None
+    directory: Path
+    exporters: Sequence[tuple[LoadedExporter, OptionValues]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputChoice:
     """One `--output`: an exporter's name and the options in the same breath."""
 
@@ -55,11 +76,12 @@ class OutputChoice:
 
 def choose_outputs(settings: BuildSettings, directory: Path) -> tuple[OutputChoice, ...]:
     """The exporters that were asked for; without any, those of an output directory that exists."""
-    if settings.output:
-        return tuple(parse_output(text, settings.origin("output")) for text in settings.output)
-    if directory.is_dir():
-        return tuple(OutputChoice(name=name, options={}) for name in DEFAULT_EXPORTERS)
-    return ()
+    chosen = [parse_output(text, settings.origin("output")) for text in settings.output]
+    if not chosen and directory.is_dir():
+        names = OCI_EXPORTERS if writes_oci(settings, ()) else DEFAULT_EXPORTERS
+        chosen = [OutputChoice(name=name, options={}) for name in names]
+    short = [OutputChoice(name=name, options=options) for name, options in short_outputs(settings)]
+    return (*chosen, *short)
 
 
 def parse_output(text: str, origin: str) -> OutputChoice:
@@ -83,13 +105,14 @@ def parse_output(text: str, origin: str) -> OutputChoice:
     return OutputChoice(name=name, options=options)
 
 
-def plan_build(
+def plan_build(  # noqa: PLR0913  # all of it by keyword
     settings: BuildSettings,
     exporters: Sequence[tuple[LoadedExporter, OptionValues]],
     *,
     directory: Path,
     log: logging.Logger,
     call: Callable[[LoadedExporter, ExportRequest], ExportPlan],
+    env: Mapping[str, str] = MappingProxyType({}),
 ) -> BuildPlan:
     """The solve of a build.
 
@@ -99,6 +122,7 @@ def plan_build(
         directory: where the outputs go; absolute.
         log: handed to the exporters.
         call: how an exporter is asked for its plan; the caller guards it.
+        env: what programs get that exporters run.
     """
     exports = []
     for loaded, options in exporters:
@@ -106,36 +130,49 @@ def plan_build(
             options=options,
             directory=directory,
             target=settings.target,
-            platforms=(),
-            output_oci=False,
+            platforms=chosen_platforms(settings),
+            output_oci=writes_oci(settings, (loaded.exporter.name for loaded, _ in exporters)),
             log=log,
+            tags=image_names(settings),
+            env=env,
         )
         exports.append(PlannedExport(loaded=loaded, request=request, plan=call(loaded, request)))
-    _refuse_conflicts(exports)
+    refuse_conflicts(exports)
     return BuildPlan(arguments=build_arguments(settings), exports=tuple(exports))
 
 
 def build_arguments(settings: BuildSettings) -> tuple[str, ...]:
     """The arguments of `buildctl build` that say what to build."""
-    context, (dockerfile_dir, dockerfile_name) = settings.context, dockerfile_location(settings)
-    arguments = ["--frontend", "dockerfile.v0"]
-    arguments += ["--local", f"context={context}", "--local", f"dockerfile={dockerfile_dir}"]
-    options = {"filename": dockerfile_name}
+    sources, options = _sources(settings)
+    arguments = ["--frontend", "dockerfile.v0", *sources]
     if settings.target:
         options["target"] = settings.target
     options |= {f"build-arg:{pair.key}": pair.value for pair in settings.build_args}
     options |= {f"label:{pair.key}": pair.value for pair in settings.labels}
     if settings.pull:
         options["image-resolve-mode"] = "pull"
+    options |= input_options(settings)
+    options |= attestations(settings)
     for key, value in options.items():
         arguments += ["--opt", f"{key}={value}"]
     if settings.no_cache:
         arguments.append("--no-cache")
+    arguments += input_arguments(settings)
+    arguments += cache_arguments(settings)
     for pair in settings.registry_certs:
         # The daemon reads its own configuration; this is for the client, which talks to token servers itself.
         fields = (f"host={pair.key}", f"ca={Path(pair.value).absolute()}")
-        arguments += ["--registry-auth-tlscontext", ",".join(map(_csv_field, fields))]
+        arguments += ["--registry-auth-tlscontext", join_fields(fields)]
     return tuple(arguments)
+
+
+def _sources(settings: BuildSettings) -> tuple[list[str], dict[str, str]]:
+    """Where context and Dockerfile are: arguments, and the frontend's options."""
+    if is_remote_context(settings.context):
+        named = {"filename": settings.dockerfile} if settings.dockerfile else {}
+        return [], {"context": settings.context, **named}
+    directory, name = dockerfile_location(settings)
+    return ["--local", f"context={settings.context}", "--local", f"dockerfile={directory}"], {"filename": name}
 
 
 def dockerfile_location(settings: BuildSettings) -> tuple[str, str]:
@@ -143,21 +180,19 @@ def dockerfile_location(settings: BuildSettings) -> tuple[str, str]:
     return split_go_path(settings.dockerfile or f"{settings.context.rstrip('/') or '/'}/Dockerfile")
 
 
-def output_argument(output: BuildOutput, destination: Path | None) -> str:
+def output_argument(
+    output: BuildOutput, destination: Path | None, annotations: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """The value of one `buildctl build --output`: fields joined by commas, quoted as CSV (RFC 4180) asks."""
-    fields = [f"type={output.type}", *(f"{key}={value}" for key, value in output.attributes.items())]
+    attributes = {**output.attributes, **annotations}
+    fields = [f"type={output.type}", *(f"{key}={value}" for key, value in attributes.items())]
     if destination:
         fields.append(f"dest={destination}")
-    return ",".join(_csv_field(field) for field in fields)
+    return join_fields(fields)
 
 
-def _csv_field(text: str) -> str:
-    if not any(char in text for char in ',"\n\r') and text == text.lstrip():
-        return text
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _refuse_conflicts(exports: Sequence[PlannedExport]) -> None:
+def refuse_conflicts(exports: Iterable[PlannedExport]) -> None:
+    """Raise UsageError when two exports write one path, of one target or of several."""
     writers: dict[Path, PlannedExport] = {}
     for export in exports:
         name = export.loaded.exporter.name

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from ocibuild_core.auth.login import parse_login
 from ocibuild_core.auth.setup import provider_options
 from ocibuild_core.build import BuildInput, build
+from ocibuild_core.checks import check_settings
+from ocibuild_core.cli.stdin_dockerfile import dockerfile_from_stdin
 from ocibuild_core.display import choose_progress
 from ocibuild_core.errors import OcibuildError, UsageError, raise_all
 from ocibuild_core.option_sources import Document as OptionDocument
 from ocibuild_core.option_sources import OptionSources, StdinOnce, collect_options, exporter_attributes
-from ocibuild_core.plan import DEFAULT_DIRECTORY, choose_outputs
+from ocibuild_core.plan import DEFAULT_DIRECTORY, Target, choose_outputs
+from ocibuild_core.settings.fields import four_spellings
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import CommandLine, Document, Environment
-from ocibuild_core.settings.table import four_spellings
 from ocibuild_core.settings.values import parse_bool
 from ocibuild_core.spellings import Owner
 from ocibuild_core.terminal import QUIET
@@ -56,7 +58,6 @@ def run_build(  # noqa: PLR0913  # everything that the command line and its surr
     env = _without_foreign_debug(env, talk, bare=bare)
     settings = resolve([CommandLine(flags, env), Environment(env), *(_document(file) for file in files)])
     _refuse_what_is_to_come(env)
-    _check_context(settings)
     for remark in catalog.remarks():
         talk.detail(remark)
     sources = OptionSources(
@@ -65,16 +66,31 @@ def run_build(  # noqa: PLR0913  # everything that the command line and its surr
         yaml=[OptionDocument(name=file.name, values=_trusted_values(file)) for file in files],
         stdin=StdinOnce(sys.stdin.buffer),
     )
+    with dockerfile_from_stdin(settings, sources.stdin) as settled:
+        check_settings(settled, env)
+        _run_settled(settled, sources, env=env, files=files, catalog=catalog, talk=talk, bare=bare, flags=flags)
+
+
+def _run_settled(  # noqa: PLR0913  # see `run_build`
+    settings: BuildSettings,
+    sources: OptionSources,
+    *,
+    flags: Mapping[str, object],
+    env: Mapping[str, str],
+    files: Sequence[SettingsFile],
+    catalog: Catalog,
+    talk: Talk,
+    bare: bool,
+) -> None:
     login = _login_settings(settings, files)
     catalog, provider_values = provider_options(catalog, sources, login)
     if flags["explain"]:
         _explain(settings, catalog, provider_values, login, env)
         return
-    directory = Path.cwd() / DEFAULT_DIRECTORY
     progress = choose_progress(
         "quiet" if talk.level == QUIET else settings.progress,
         is_terminal=sys.stderr.isatty() and sys.stdout.isatty(),
-        is_pipeline=bare,
+        is_pipeline=bare or settings.check,
     )
     build(
         BuildInput(
@@ -85,8 +101,7 @@ def run_build(  # noqa: PLR0913  # everything that the command line and its surr
             catalog=catalog,
             login=login,
             provider_options=provider_values,
-            exporters=_exporters(settings, catalog, sources, directory),
-            directory=directory,
+            targets=_targets(settings, catalog, sources),
         )
     )
 
@@ -125,6 +140,24 @@ def _trusted_values(file: SettingsFile) -> Mapping[str, object]:
     return file.values
 
 
+def _targets(settings: BuildSettings, catalog: Catalog, sources: OptionSources) -> list[Target]:
+    """The stages to build. Additional ones have what their directories ask for; `--output` is for the last."""
+    here = Path.cwd()
+    by_directory = settings._replace(output=(), push=False, load=False, iidfile=None, metadata_file=None)
+    wanted = [
+        *((stage, here / stage, by_directory) for stage in settings.additional_targets),
+        (settings.target, here / DEFAULT_DIRECTORY, settings),
+    ]
+    return [
+        Target(
+            stage=stage,
+            directory=directory,
+            exporters=() if settings.check else _exporters(asked, catalog, sources, directory),
+        )
+        for stage, directory, asked in wanted
+    ]
+
+
 def _exporters(
     settings: BuildSettings, catalog: Catalog, sources: OptionSources, directory: Path
 ) -> Sequence[tuple[LoadedExporter, OptionValues]]:
@@ -160,18 +193,6 @@ def _pins(files: Sequence[SettingsFile]) -> tuple[Mapping[str, str], str]:
     return {}, "registries"
 
 
-def _check_context(settings: BuildSettings) -> None:
-    origin = settings.origin("context")
-    where = "the current directory" if origin == "default" else f"{origin} {settings.context!r}"
-    if "://" in settings.context or settings.context.startswith("git@"):
-        raise UsageError(f"{where}: remote contexts are not supported yet", do="clone it, then build the directory")
-    if not Path(settings.context).is_dir():
-        raise UsageError(f"{where} is not a directory", do="name the directory to build: build [CONTEXT]")
-    dockerfile = Path(settings.dockerfile or Path(settings.context) / "Dockerfile")
-    if not dockerfile.is_file():
-        raise UsageError(f"there is no {dockerfile}", do="name the Dockerfile with --file, or the directory to build")
-
-
 def _without_foreign_debug(env: Mapping[str, str], talk: Talk, *, bare: bool) -> Mapping[str, str]:
     """`DEBUG` belongs to many programs: on a laptop a value that is no boolean is another's."""
     if bare:
@@ -191,23 +212,12 @@ def _is_bool(text: str) -> bool:
 
 
 # Params of the Concourse task that this version does not act on yet: an error is better than a build without them.
-_TO_COME = (
-    "ADDITIONAL_TARGETS",
-    "BUILDKIT_ADD_HOSTS",
-    "BUILDKIT_SSH",
-    "IMAGE_ARGS",
-    "IMAGE_PLATFORM",
-    "OUTPUT_OCI",
-    "UNPACK_ROOTFS",
-)
-_TO_COME_PREFIXES = ("BUILDKIT_SECRET_", "BUILDKIT_SECRETTEXT_", "IMAGE_ARG_")
+_TO_COME = ("UNPACK_ROOTFS",)
 
 
 def _refuse_what_is_to_come(env: Mapping[str, str]) -> None:
     spelt = {spelling for name in _TO_COME for spelling in four_spellings(name)}
-    used = sorted(
-        name for name, value in env.items() if value and (name in spelt or name.startswith(_TO_COME_PREFIXES))
-    )
+    used = sorted(name for name, value in env.items() if value and name in spelt)
     used = [name for name in used if env[name] not in ("false", "0")]
     if used:
         raise UsageError(

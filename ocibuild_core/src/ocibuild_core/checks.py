@@ -1,0 +1,79 @@
+"""What can be known to be missing before anything is started: context, Dockerfile, secrets, git, emulation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocibuild_core.errors import UsageError, raise_all
+from ocibuild_core.inputs import check_inputs, chosen_platforms, is_git_context, is_remote_context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocibuild_core.settings.model import BuildSettings
+
+
+def check_settings(settings: BuildSettings, env: Mapping[str, str]) -> None:
+    """Raise UsageError for whatever the build lacks; all of it together."""
+    errors = [*_lacking_sources(settings, env), *check_inputs(settings, env)]
+    if "" in settings.additional_targets:
+        errors.append(
+            UsageError(f"{settings.origin('additional_targets')}: an empty stage", do="write STAGE,STAGE without gaps")
+        )
+    raise_all(errors or _lacking_emulation(settings, env))
+
+
+def _lacking_sources(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:
+    origin = settings.origin("context")
+    where = "the current directory" if origin == "default" else f"{origin} {settings.context!r}"
+    if is_remote_context(settings.context):
+        return _lacking_git(settings, env, where)
+    if settings.context == "-":
+        return [UsageError(f"{where}: a context from stdin is not supported", do="unpack it, then build the directory")]
+    if not Path(settings.context).is_dir():
+        return [UsageError(f"{where} is not a directory", do="name the directory to build: build [CONTEXT]")]
+    dockerfile = Path(settings.dockerfile or Path(settings.context) / "Dockerfile")
+    if not dockerfile.is_file():
+        do = "name the Dockerfile with --file, or the directory to build"
+        return [UsageError(f"there is no {dockerfile}", do=do)]
+    return []
+
+
+def _lacking_git(settings: BuildSettings, env: Mapping[str, str], where: str) -> list[UsageError]:
+    """An engine of ours fetches with the git of this machine; what another has cannot be seen from here."""
+    if settings.addr or not is_git_context(settings.context):
+        return []
+    import shutil  # noqa: PLC0415  # only for a context in git
+
+    from ocibuild_core.engine.environment import search_path  # noqa: PLC0415
+
+    if shutil.which("git", path=search_path(env.get("PATH", ""), first=Path("/usr/bin"))):
+        return []
+    return [UsageError(f"{where}: git is not installed", do="install git, or clone it and build the directory")]
+
+
+def _lacking_emulation(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:
+    """Steps that this machine cannot run. Of an engine elsewhere nothing is known."""
+    platforms = chosen_platforms(settings)
+    if not platforms or settings.addr:
+        return []
+    from ocibuild_core.emulation import architecture_of, can_run  # noqa: PLC0415  # only where a platform is named
+    from ocibuild_core.needs import first_run  # noqa: PLC0415
+
+    targets = (*settings.additional_targets, settings.target)
+    lines = [line for target in targets if (line := first_run(settings._replace(target=target)))]
+    if not lines:
+        return []
+    foreign = [name for name in platforms if not can_run(architecture_of(name), env.get("PATH", ""))]
+    if not foreign:
+        return []
+    architectures = ", ".join(sorted({architecture_of(name) for name in foreign}))
+    return [
+        UsageError(
+            f"this machine cannot run the steps of {', '.join(foreign)}",
+            why=f"the Dockerfile's line {lines[0]} is a RUN, and the kernel has no binfmt handler for {architectures}",
+            do="install qemu-user-static (binfmt), write FROM --platform=$BUILDPLATFORM for steps that need no "
+            "emulation, or use an engine of that architecture with --addr",
+        )
+    ]
