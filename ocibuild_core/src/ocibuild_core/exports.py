@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, TypeVar
 
 from ocibuild_core.errors import ExportError, OcibuildError, PluginError, UsageError
@@ -51,7 +52,8 @@ def stage(plan: BuildPlan, staging: Staging) -> StagedOutputs:
     files: dict[BuildOutput, Path] = {}
     directories = []
     for export in plan.exports:
-        anchor = export.plan.destinations[0] if export.plan.destinations else export.request.directory / "artifact"
+        # What leaves the machine is made where it disturbs nobody: no output directory comes into being for it.
+        anchor = export.plan.destinations[0] if export.plan.destinations else Path(gettempdir()) / "artifact"
         directories.append(staging.beside(anchor))
         for output in export.plan.outputs:
             if output.has_file and output not in files:
