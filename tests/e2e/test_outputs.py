@@ -1,0 +1,299 @@
+"""What comes out of a build, driven from outside: OCI, digests, metadata, tags, loads, pushes, attestations."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ocibuild_testkit.registry import NoAuth, PasswordAuth, RegistryServer, build_image, busybox_files
+from support.programs import PROGRAMS, ProgramRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ocibuild_testkit.registry_fixtures import RegistryFactory
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def work(sandbox: Path) -> Path:
+    """A directory with a Dockerfile that needs nobody, and `image/`."""
+    directory = sandbox / "work"
+    (directory / "image").mkdir(parents=True)
+    (directory / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\nLABEL a=b\n")
+    return directory
+
+
+def member(archive: Path, name: str) -> Any:  # noqa: ANN401  # JSON
+    with tarfile.open(archive) as tar:
+        return json.load(tar.extractfile(name))  # type: ignore[arg-type]
+
+
+def blob(layout: Path, digest: str) -> Any:  # noqa: ANN401  # JSON
+    content = (layout / "blobs" / digest.replace(":", "/")).read_bytes()
+    assert digest == "sha256:" + hashlib.sha256(content).hexdigest()
+    return json.loads(content)
+
+
+def files_in(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_output_oci_makes_archive_layout_and_the_manifests_digest(work: Path, run: ProgramRunner) -> None:
+    run("build", cwd=work).succeeded()
+    assert member(work / "image" / "image.tar", "manifest.json")
+    without = (work / "image" / "digest").read_text()
+    run("build", env={"OUTPUTOCI": "true"}, cwd=work).succeeded()
+    assert sorted(path.name for path in (work / "image").iterdir()) == ["digest", "image", "image.tar"]
+    with tarfile.open(work / "image" / "image.tar") as archive:
+        in_archive = {one.name: archive.extractfile(one).read() for one in archive if one.isreg()}  # type: ignore[union-attr]
+    assert "manifest.json" not in in_archive
+    assert files_in(work / "image" / "image") == in_archive
+    (listed,) = json.loads(in_archive["index.json"])["manifests"]
+    assert (work / "image" / "digest").read_text() == listed["digest"]
+    manifest = blob(work / "image" / "image", listed["digest"])
+    assert manifest["config"]["digest"] == without
+    inspected = subprocess.run(
+        ["skopeo", "inspect", f"oci:{work / 'image' / 'image'}"], check=True, capture_output=True, text=True
+    )
+    assert json.loads(inspected.stdout)["Labels"] == {"a": "b"}
+
+
+def test_a_layout_is_replaced_whole(work: Path, run: ProgramRunner) -> None:
+    env = {"OUTPUT_OCI": "1"}
+    run("build", env=env, cwd=work).succeeded()
+    before = files_in(work / "image" / "image")
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /other\n")
+    run("build", env=env, cwd=work).succeeded()
+    after = files_in(work / "image" / "image")
+    assert before.keys() & after.keys() == {"index.json", "oci-layout"}
+
+
+def test_several_platforms_make_an_index_of_exactly_those(work: Path, run: ProgramRunner) -> None:
+    platforms = ["linux/arm64", "linux/amd64"]
+    run("build", env={"IMAGE_PLATFORM": ",".join(platforms)}, cwd=work).succeeded()
+    layout = work / "image" / "image"
+    (outer,) = json.loads((layout / "index.json").read_bytes())["manifests"]
+    assert (work / "image" / "digest").read_text() == outer["digest"]
+    inner = blob(layout, outer["digest"])["manifests"]
+    assert [f"{one['platform']['os']}/{one['platform']['architecture']}" for one in inner] == platforms
+
+
+def test_the_oci_exporter_writes_where_it_is_told(work: Path, run: ProgramRunner) -> None:
+    run(
+        "build", "-o", "oci,dest=a.tar", "-o", "type=oci,tar=false,dest=lay", "-o", "digest,dest=d", ".", cwd=work
+    ).succeeded()
+    (listed,) = member(work / "a.tar", "index.json")["manifests"]
+    assert (work / "d").read_text() == listed["digest"]
+    assert blob(work / "lay", listed["digest"])
+    assert files_in(work / "image") == {}
+
+
+def test_digests_are_each_artifacts_own(work: Path, run: ProgramRunner) -> None:
+    run(
+        "build", "-o", "docker,dest=a.tar", "-o", "digest,dest=c", "-o", "manifest-digest,dest=m", ".", cwd=work
+    ).succeeded()
+    config = member(work / "a.tar", "manifest.json")[0]["Config"]
+    assert (work / "c").read_text() == config.removeprefix("blobs/").replace("/", ":")
+    assert (work / "m").read_text() == member(work / "a.tar", "index.json")["manifests"][0]["digest"]
+
+
+def test_short_flags_write_digest_and_metadata(work: Path, run: ProgramRunner) -> None:
+    run("build", "--iidfile", "id", "--metadata-file", "m.json", ".", cwd=work).succeeded()
+    assert (work / "id").read_text() == (work / "image" / "digest").read_text()
+    metadata = json.loads((work / "m.json").read_bytes())
+    assert metadata["containerimage.config.digest"] == (work / "id").read_text()
+
+
+def test_tags_are_in_the_archive(work: Path, run: ProgramRunner) -> None:
+    run("build", ".", cwd=work).succeeded()
+    assert not member(work / "image" / "image.tar", "manifest.json")[0]["RepoTags"]
+    run("build", "-t", "app:1", "--tag", "r.example/app", ".", cwd=work).succeeded()
+    tags = member(work / "image" / "image.tar", "manifest.json")[0]["RepoTags"]
+    assert tags == ["app:1", "r.example/app:latest"]
+
+
+def test_load_hands_the_image_to_podman(work: Path, run: ProgramRunner, sandbox: Path) -> None:
+    (work / "image").rmdir()
+    storage = sandbox / "storage.conf"
+    storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{sandbox}/g"\nrunroot = "{sandbox}/r"\n')
+    env = {"CONTAINERS_STORAGE_CONF": str(storage)}
+    result = run("build", "-t", "r.example/loaded:1", "-o", "load,program=podman", ".", env=env, cwd=work).succeeded()
+    assert "r.example/loaded:1  loaded by" in result.stderr
+    listed = run("podman", "image", "inspect", "r.example/loaded:1", env=env, cwd=work).succeeded()
+    assert json.loads(listed.stdout)[0]["Labels"] == {"a": "b"}
+    assert sorted(path.name for path in work.iterdir()) == ["Dockerfile"]
+
+
+def test_load_takes_docker_first_and_says_what_docker_says(work: Path, run: ProgramRunner, sandbox: Path) -> None:
+    (sandbox / "bin").mkdir()
+    docker = sandbox / "bin" / "docker"
+    docker.write_text(
+        '#!/bin/sh\ncat > "$HOME/loaded.tar"; env > "$HOME/env"; test -z "$REFUSE" || { echo no room >&2; exit 1; }\n'
+    )
+    docker.chmod(0o755)
+    env = {"PATH": f"{sandbox / 'bin'}:{run.env()['PATH']}", "PASS": "", "BUILDKIT_SECRETTEXT_x": "kept back"}
+    run("build", "--load", "-t", "app", ".", env=env, cwd=work).succeeded()
+    assert member(run.home / "loaded.tar", "manifest.json")[0]["RepoTags"] == ["app:latest"]
+    assert "kept back" not in (run.home / "env").read_text()
+    before = files_in(work / "image")
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /other\n")
+    result = run("build", "--load", ".", env={**env, "REFUSE": "1"}, cwd=work).ended_with(6)
+    assert "no room" in result.stderr
+    assert files_in(work / "image") == before
+
+
+@pytest.fixture
+def two(registry_factory: RegistryFactory) -> tuple[RegistryServer, RegistryServer]:
+    """Two registries on loopback, which BuildKit takes for ones without TLS."""
+    return registry_factory(auth=NoAuth()), registry_factory(auth=NoAuth())
+
+
+def test_push_reaches_every_name_in_every_registry(
+    work: Path, run: ProgramRunner, two: tuple[RegistryServer, RegistryServer]
+) -> None:
+    names = [two[0].reference("a:1"), two[0].reference("a:2"), two[1].reference("b/c:3")]
+    tags = [argument for name in names for argument in ("-t", name)]
+    result = run("build", "--push", *tags, "--metadata-file", "m.json", ".", cwd=work).succeeded()
+    digest = json.loads((work / "m.json").read_bytes())["containerimage.digest"]
+    for server, repository, tag in ((two[0], "a", "1"), (two[0], "a", "2"), (two[1], "b/c", "3")):
+        _, manifest = server.client().manifest(repository, tag)
+        assert "sha256:" + hashlib.sha256(manifest).hexdigest() == digest
+    assert all(f"{name}@{digest}  pushed" in result.stderr for name in names)
+    assert (work / "image" / "image.tar").exists()
+
+
+def test_push_by_digest_leaves_no_tag(work: Path, run: ProgramRunner, registry: RegistryServer) -> None:
+    output = f"registry,name={registry.reference('by-digest')},push-by-digest=true"
+    result = run("build", "-o", output, "-o", "metadata,dest=m.json", ".", cwd=work).succeeded()
+    digest = json.loads((work / "m.json").read_bytes())["containerimage.digest"]
+    assert registry.client().manifest("by-digest", digest)
+    assert f"by-digest@{digest}  pushed" in result.stderr
+    listing = subprocess.run(
+        ["skopeo", "list-tags", "--tls-verify=false", f"docker://{registry.reference('by-digest')}"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert listing.returncode != 0 or not json.loads(listing.stdout)["Tags"]
+
+
+def test_a_push_by_digest_with_a_tag_is_refused_before_the_build(work: Path, run: ProgramRunner) -> None:
+    result = run("build", "-o", "registry,name=r.example/a:1,push-by-digest=true", ".", cwd=work).ended_with(2)
+    assert "it has a tag" in result.stderr
+    assert result.stdout == ""
+
+
+def test_insecure_takes_any_certificate(work: Path, run: ProgramRunner, tls_registry: RegistryServer) -> None:
+    assert isinstance(tls_registry.auth, PasswordAuth)
+    env = {
+        "LOGIN": "PASS",
+        "PASS": f"alice:{tls_registry.auth.users['alice']}",
+        "REG_URL": tls_registry.url,
+        # What BuildKit takes for a registry without TLS, for it is on loopback, has TLS.
+        "BUILDKIT_EXTRA_CONFIG": f'[registry."{tls_registry.address}"]\nhttp = false\n',
+    }
+    name = tls_registry.reference("insecure:1")
+    refused = run("build", "-o", f"registry,name={name}", ".", env=env, cwd=work).ended_with(1)
+    assert "certificate" in refused.stdout + refused.stderr
+    run("build", "-o", f"registry,name={name},insecure=true", ".", env=env, cwd=work).succeeded()
+    assert tls_registry.client().tags("insecure") == ("1",)
+
+
+def test_provenance_is_there_only_when_asked_for(work: Path, run: ProgramRunner) -> None:
+    env = {"OUTPUT_OCI": "true"}
+    run("build", ".", env=env, cwd=work).succeeded()
+    (listed,) = json.loads((work / "image" / "image" / "index.json").read_bytes())["manifests"]
+    assert "manifests" not in blob(work / "image" / "image", listed["digest"])
+    run("build", "--provenance", "mode=max", ".", env=env, cwd=work).succeeded()
+    assert statements(work / "image" / "image") == ["https://slsa.dev/provenance/v1"]
+
+
+def statements(layout: Path) -> list[str]:
+    """The types of the attestations of a layout."""
+    (listed,) = json.loads((layout / "index.json").read_bytes())["manifests"]
+    inner = blob(layout, listed["digest"])["manifests"]
+    attested = [one for one in inner if one.get("annotations", {}).get("vnd.docker.reference.type")]
+    layers = [layer for one in attested for layer in blob(layout, one["digest"])["layers"]]
+    return [blob(layout, layer["digest"])["predicateType"] for layer in layers]
+
+
+_SCANNER = """#!/bin/sh
+# BuildKit's scanner protocol (docs/attestations/sbom-protocol.md): look at a directory, leave statements in another.
+found=$(cd "$BUILDKIT_SCAN_SOURCE" && find . -type f | head -1)
+printf '{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document",' \
+  > "$BUILDKIT_SCAN_DESTINATION/scan.spdx.json"
+printf '"predicate":{"spdxVersion":"SPDX-2.3","name":"%s"}}' "$found" >> "$BUILDKIT_SCAN_DESTINATION/scan.spdx.json"
+"""
+
+
+def test_an_sbom_is_made_by_the_scanner_that_was_named(
+    work: Path, run: ProgramRunner, registry: RegistryServer
+) -> None:
+    files = {**busybox_files(), "scan": _SCANNER}
+    config = {"Entrypoint": ["/bin/busybox", "sh", "/scan"], "Env": ["PATH=/bin"]}
+    registry.push("scanner:1", build_image(files, config=config))
+    scanner = registry.reference("scanner:1")
+    result = run("build", "--explain", "--sbom", f"generator={scanner}", ".", cwd=work).succeeded()
+    assert registry.address in result.stdout
+    run("build", "--sbom", f"generator={scanner}", ".", env={"OUTPUT_OCI": "true"}, cwd=work).succeeded()
+    assert statements(work / "image" / "image") == ["https://spdx.dev/Document"]
+
+
+def test_two_outputs_for_one_file_are_refused_before_the_build(work: Path, run: ProgramRunner) -> None:
+    run("build", ".", cwd=work).succeeded()
+    before = files_in(work / "image")
+    result = run("build", "-o", "docker", "-o", "oci", ".", cwd=work).ended_with(2)
+    assert "two outputs write" in result.stderr
+    assert (result.stdout, files_in(work / "image")) == ("", before)
+
+
+@pytest.fixture
+def small_disk(work: Path) -> Iterator[Path]:
+    """`image/` as a file system of 3 MB, with the outputs of an earlier build."""
+    if os.geteuid() != 0:
+        pytest.fail("this test mounts a small file system\n  do     run it as root", pytrace=False)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", work / "image"], check=True)
+    yield work / "image"
+    subprocess.run(["umount", work / "image"], check=True)
+
+
+def test_a_full_disk_leaves_every_earlier_file(work: Path, run: ProgramRunner, small_disk: Path) -> None:
+    env = {"OUTPUT_OCI": "true"}
+    run("build", env=env, cwd=work).succeeded()
+    before = files_in(small_disk)
+    (work / "large").write_bytes(os.urandom(2_000_000))  # the archive fits, archive and layout together do not
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY large /\n")
+    result = run("build", env=env, cwd=work).ended_with(6)
+    assert "No space left" in result.stderr
+    assert files_in(small_disk) == before
+    assert sorted(path.name for path in small_disk.iterdir()) == ["digest", "image", "image.tar"]
+    (work / "large").write_bytes(os.urandom(6_000_000))  # not even the archive fits
+    run("build", env=env, cwd=work).ended_with(1)
+    assert files_in(small_disk) == before
+
+
+def test_killed_while_exporting_every_earlier_file_is_as_it_was(work: Path, run: ProgramRunner) -> None:
+    run("build", cwd=work).succeeded()
+    before = files_in(work / "image")
+    (work / "large").write_bytes(os.urandom(60_000_000))
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY large /\n")
+    with subprocess.Popen(
+        [PROGRAMS / "build"], cwd=work, env=run.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not any(path.stat().st_size for path in work.glob("image/.ocibuild-*/*/output")):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+    assert {name: content for name, content in files_in(work / "image").items() if ".ocibuild-" not in name} == before
+    run("build", cwd=work).succeeded()
+    assert sorted(path.name for path in (work / "image").iterdir()) == ["digest", "image.tar"]

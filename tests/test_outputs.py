@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ocibuild_core.errors import UsageError
+from ocibuild_core.outputs import attestations, image_names, scanner_image, short_outputs, writes_oci
+from ocibuild_core.plan import choose_outputs
+from ocibuild_core.remote_tls import tls_files
+from ocibuild_core.settings.fields import four_spellings
+from ocibuild_core.settings.model import BuildSettings
+from ocibuild_core.settings.resolve import resolve
+from ocibuild_core.settings.sources import CommandLine, Environment
+
+
+def settings(**flags: object) -> BuildSettings:
+    return resolve([CommandLine(flags, {})])
+
+
+@pytest.mark.parametrize("spelling", four_spellings("OUTPUT_OCI"))
+def test_each_spelling_makes_the_output_directory_hold_the_oci_format(spelling: str, tmp_path: Path) -> None:
+    def names(value: str) -> list[str]:
+        return [choice.name for choice in choose_outputs(resolve([Environment({spelling: value})]), tmp_path)]
+
+    assert names("true") == ["oci", "digest"]
+    assert names("false") == names("") == ["docker", "digest"]
+
+
+def test_several_platforms_or_the_oci_exporter_alone_decide_for_oci() -> None:
+    assert writes_oci(settings(platforms=("linux/amd64,linux/arm64",)), ["docker"])
+    assert not writes_oci(settings(platforms=("linux/arm64",)), ["docker"])
+    assert writes_oci(settings(), ["oci", "digest"])
+    assert not writes_oci(settings(), ["oci", "docker", "digest"])
+
+
+def test_short_flags_are_exporters() -> None:
+    given = settings(tags=("r.example/a:1",), push=True, load=True, iidfile="id", metadata_file="m.json")
+    assert short_outputs(given) == [
+        ("digest", {"dest": "id"}),
+        ("metadata", {"dest": "m.json"}),
+        ("load", {}),
+        ("registry", {}),
+    ]
+
+
+def test_a_push_needs_a_name() -> None:
+    with pytest.raises(UsageError, match="--push: the image has no name"):
+        short_outputs(settings(push=True))
+
+
+def test_names_are_told_in_full_each_once() -> None:
+    assert image_names(settings(tags=("app", "app:latest", "r.example/a:1"))) == (
+        "docker.io/library/app:latest",
+        "r.example/a:1",
+    )
+    with pytest.raises(UsageError, match="cannot be given a digest"):
+        image_names(settings(tags=("app@sha256:" + "0" * 64,)))
+
+
+@pytest.mark.parametrize(
+    ("text", "attributes"),
+    [("true", ""), ("1", ""), ("mode=max", "mode=max"), ("false", None), ("disabled=true", None)],
+)
+def test_attestations_are_asked_for_as_in_buildx(text: str, attributes: str | None) -> None:
+    expected = {} if attributes is None else {"attest:provenance": attributes}
+    assert attestations(settings(provenance=text)) == expected
+
+
+def test_an_attestation_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="--sbom 'maybe'"):
+        attestations(settings(sbom="maybe"))
+
+
+def test_the_scanner_is_an_image_that_the_build_needs() -> None:
+    assert scanner_image(settings()) is None
+    assert scanner_image(settings(sbom="false")) is None
+    assert scanner_image(settings(sbom="generator=r.example/scan:1,x=y")) == "r.example/scan:1"
+    assert str(scanner_image(settings(sbom="true"))).startswith("docker/buildkit-syft-scanner")
+
+
+def test_certificates_come_from_a_directory_or_one_by_one(tmp_path: Path) -> None:
+    for name in ("ca.pem", "cert.pem", "key.pem", "other.pem"):
+        (tmp_path / name).touch()
+    assert tls_files(settings()) is None
+    found = tls_files(settings(tls_dir=str(tmp_path), tls_ca=str(tmp_path / "other.pem")))
+    assert found
+    assert (found.ca, found.cert, found.key) == (tmp_path / "other.pem", tmp_path / "cert.pem", tmp_path / "key.pem")
+
+
+def test_a_certificate_without_its_key_and_a_missing_file_are_said(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").touch()
+    with pytest.raises(UsageError, match="needs its key"):
+        tls_files(settings(tls_cert=str(tmp_path / "cert.pem")))
+    with pytest.raises(UsageError, match="--tlsdir: there is no file"):
+        tls_files(settings(tls_dir=str(tmp_path)))
