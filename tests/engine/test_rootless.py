@@ -3,7 +3,7 @@ import pwd
 from pathlib import Path
 
 import pytest
-from ocibuild_core.engine.privileges import check_root, few_ids_notice, is_mapped_root
+from ocibuild_core.engine.privileges import check_root, few_ids_notice, is_mapped_root, remedy_of_root
 from ocibuild_core.engine.rootless import check_machine, remedy, rootless_command, subordinate_ranges
 from ocibuild_core.errors import EngineError
 
@@ -168,3 +168,8 @@ def test_too_few_ids_are_counted(tmp_path: Path, mapping: str, count: int) -> No
         (tmp_path / "self/gid_map").write_text(mapping)
     assert few_ids_notice(proc=tmp_path).startswith(f"this user namespace has {count} of" if count else "")
     assert bool(few_ids_notice(proc=tmp_path)) == bool(count)
+
+
+def test_root_whom_the_kernel_refuses_has_a_remedy() -> None:
+    assert "privileged" in remedy_of_root("namespaces: mount /proc: Operation not permitted")
+    assert remedy_of_root("could not lock") == ""

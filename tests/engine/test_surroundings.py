@@ -70,3 +70,16 @@ def test_root_of_a_user_namespace_with_too_few_ids_is_warned(make_scene: Callabl
     (notice,) = running.facts["notices"]
     assert "has 1 of 65536 ids" in notice
     running.is_gone(within=0)
+
+
+@pytest.mark.parametrize("inherited", ["trap '' CHLD", "exec <&-", "exec 3<&0", "trap '' INT"])
+def test_a_careless_parent_does_no_harm(own_scene: Scene, inherited: str) -> None:
+    script = f'{inherited}; exec "$@"'
+    own_scene.build(wrap=lambda argv: ["sh", "-c", script, "sh", *argv]).succeeded().is_gone(within=0)
+
+
+def test_an_output_that_is_closed_does_no_harm(own_scene: Scene) -> None:
+    script = 'exec >&- 2>&-; exec "$@"'
+    running = own_scene.build(wrap=lambda argv: ["sh", "-c", script, "sh", *argv])
+    assert running.facts["code"] == 0
+    running.is_gone(within=0)

@@ -50,7 +50,7 @@ def main() -> int:
             code = engine.solve(
                 asked["arguments"],
                 env=asked.get("client_env", {}),
-                on_output=None if asked.get("terminal") else _print,
+                on_output=None if asked.get("terminal") else _print if sys.stdout else _drop,
                 on_event=events.append,
             )
             tell(code=code, events=events)
@@ -85,6 +85,10 @@ def _interrupt(number: int, _frame: object) -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     raise Interrupted(number)
+
+
+def _drop(_: bytes) -> None:
+    pass
 
 
 def _print(piece: bytes) -> None:

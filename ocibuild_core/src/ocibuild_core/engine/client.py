@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 _PIECE = 65536
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_TERM_PATIENCE = 2.0
-"""Seconds that the client gets to cancel its build after TERM: the daemon ends the running step first."""
+_TERM_PATIENCE = 1.5
+"""Seconds that the client gets to cancel its build after TERM: the daemon ends the running step first. With the
+keeper's time it stays below the 5 s in which a signal has to have ended everything."""
 
 
 class TraceNote:
@@ -136,7 +137,7 @@ class ClientRun:
     def _start(self) -> Child:
         writing: list[int] = []
         # A signal's handler may raise anywhere; not where the child's process id would be lost.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
             output = self._pipe(writing, self._on_output) if self._on_output else None
             trace = self._pipe(writing, EventLines(self._on_event).take) if self._on_event else None
@@ -148,7 +149,7 @@ class ClientRun:
         finally:
             for fd in writing:
                 os.close(fd)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _pipe(self, writing: list[int], sink: Callable[[bytes], None]) -> int:
         reading, write_end = os.pipe()

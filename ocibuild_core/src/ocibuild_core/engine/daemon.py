@@ -28,13 +28,19 @@ class RuncDirectory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            path.mkdir(mode=0o700)
-            self._is_ours = True
-        except FileExistsError:
-            self._is_ours = False
-        self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(self._lock, fcntl.LOCK_SH)
+        while True:
+            try:
+                path.mkdir(mode=0o700)
+                self._is_ours = True
+            except FileExistsError:
+                self._is_ours = False
+            with contextlib.suppress(FileNotFoundError):
+                self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                fcntl.flock(self._lock, fcntl.LOCK_SH)
+                if path.exists() and path.stat().st_ino == os.fstat(self._lock).st_ino:
+                    return
+                os.close(self._lock)
+            # A run that ended just now removed it.
 
     def cover(self) -> None:
         """Put an empty file system of our own over it, in this mount namespace."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ocibuild_core.engine.lease import Lease
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
-_STOPPING = 4.5
+_STOPPING = 3.0
 """Seconds that the program waits for the keeper's work, which goes on without it."""
 
 
@@ -170,7 +170,7 @@ class Keeper:
         os.close(self.fd)
         self._lifeline = -1
         self.reports.is_closed = True
-        # After its last word it may still sweep; whoever is our parent's parent reaps it then.
+        # After its last word it may still sweep; then it is not ours to wait for.
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)
 
@@ -182,16 +182,17 @@ class Keeper:
 
 def start_keeper(job: KeeperJob) -> Keeper:
     """Fork the keeper. The caller must be the only thread, and close its copies of the leases' locks."""
+    _mend_what_was_inherited()
     orders, lifeline = os.pipe()
     reports, telling = os.pipe()
     # From the fork until the keeper has handlers of its own, a signal would run the program's in the keeper.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         pid = os.fork()
         if pid == 0:
             _become_keeper(job, orders, telling)
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     os.close(orders)
     os.close(telling)
     return Keeper(pid, job, lifeline, reports)
@@ -205,6 +206,17 @@ def start_time(pid: int) -> int | None:
             return int(file.read().rpartition(b")")[2].split()[19])
     except (OSError, IndexError, ValueError):
         return None
+
+
+def _mend_what_was_inherited() -> None:
+    """Undo what a careless parent did to us: it would hit our children and pipes."""
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the kernel throws our children's ends away
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number, which is this one
 
 
 def _become_keeper(job: KeeperJob, orders: int, telling: int) -> None:

@@ -14,6 +14,7 @@ from ocibuild_core.engine.collection import is_due, prune_arguments
 from ocibuild_core.engine.config import SOCKET
 from ocibuild_core.engine.find import FROM_PATH
 from ocibuild_core.engine.log import last_lines
+from ocibuild_core.engine.privileges import remedy_of_root
 from ocibuild_core.engine.process import Capture, capture
 from ocibuild_core.engine.solve import Solver, signal_name
 from ocibuild_core.engine.versions import CACHE_LIMIT, Version, check_features, parse_version, show_version
@@ -54,13 +55,7 @@ class LocalEngine(Engine):
     is_remote = False
 
     def __init__(
-        self,
-        *,
-        settings: EngineSettings,
-        programs: Programs,
-        keeper: Keeper,
-        runtime: Path,
-        state: State,
+        self, *, settings: EngineSettings, programs: Programs, keeper: Keeper, runtime: Path, state: State
     ) -> None:
         self._settings = settings
         self._programs = programs
@@ -212,6 +207,4 @@ class LocalEngine(Engine):
     def _remedy(self, text: str) -> str:
         if "no space left on device" in text:
             return f"make room in {self._state.lease.path}, or choose another place with --state-dir"
-        if self._programs.rootlesskit:
-            return rootless.remedy(text)
-        return ""
+        return rootless.remedy(text) if self._programs.rootlesskit else remedy_of_root(text)

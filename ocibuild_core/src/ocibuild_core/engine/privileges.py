@@ -25,6 +25,13 @@ def check_root(*, proc: Path = Path("/proc")) -> None:
     )
 
 
+def remedy_of_root(text: str) -> str:
+    """What to do about root's daemon that could not start, going by what it or the kernel said; empty when unknown."""
+    if "operation not permitted" not in text.lower():
+        return ""
+    return "start the container privileged, with its own /proc not masked; or use --addr ADDRESS"
+
+
 def few_ids_notice(*, proc: Path = Path("/proc")) -> str:
     """What people should know when their user namespace has too few ids for the steps of a build; empty otherwise."""
     try:
