@@ -100,9 +100,7 @@ def test_a_secret_text_is_never_a_file_wherever_its_name_points(
     build: Builder, fresh_secret: Callable[[], str]
 ) -> None:
     build.run(BASE, env={"BUILDKIT_SECRETTEXT_../../x": fresh_secret()}).succeeded()
-def test_a_secret_text_is_never_a_file_wherever_its_name_points(
-    build: Builder, fresh_secret: Callable[[], str]
-) -> None:
+    assert list(build.work.parent.rglob("x")) == []
 
 
 @pytest.mark.parametrize(
