@@ -232,7 +232,9 @@ class Running:
         if keeper and Path(f"/proc/{keeper}/cmdline").exists() and Path(f"/proc/{keeper}/cmdline").read_bytes():
             left.append(f"keeper {keeper}")
         left += [f"mount {place}" for place in mounts() - self._before if str(self._scene.directory) in place]
-        left += [f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"**/*{identifier}*")]
+        # Not by a glob, which fails when a group goes away under its eyes.
+        groups = (path for path, _, _ in os.walk("/sys/fs/cgroup") if identifier in Path(path).name)
+        left += [f"cgroup {path}" for path in groups]
         left += [f"directory {path}" for path in (Path(runtime), *self._scene.state.glob("once-*")) if path.exists()]
         left += [f"container {path}" for path in _containers() if str(self._scene.directory) in path.read_text()]
         if (self._scene.state / "tmp").exists():
