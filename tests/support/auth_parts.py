@@ -48,7 +48,7 @@ class Teller(AuthProvider):
 
     summary = "Tells."
 
-    def __init__(  # noqa: PLR0913  # each part of its behaviour is dictated
+    def __init__(  # each part of its behaviour is dictated
         self,
         name: str = "teller",
         get: object = None,
@@ -110,7 +110,7 @@ def broken(name: str) -> PluginState:
     return PluginState(source=source(name), status=PluginStatus.BROKEN, problem=problem)
 
 
-def resolver_of(  # noqa: PLR0913  # as `make_resolver`
+def resolver_of(  # as `make_resolver`
     *providers: AuthProvider,
     login: Sequence[str] = (),
     registries: Mapping[str, str] | None = None,

@@ -87,7 +87,7 @@ class ProgramRunner:
             **self._extra_env,
         }
 
-    def __call__(  # noqa: PLR0913  # all of it by keyword
+    def __call__(  # all of it by keyword
         self,
         *argv: str,
         env: Mapping[str, str] | None = None,
