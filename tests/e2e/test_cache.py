@@ -175,5 +175,5 @@ def test_the_registry_of_a_cache_is_logged_in_to(
     env |= {"LOGIN": "PASS", "PASS": f"alice:{tls_registry.auth.users['alice']}", "REG_URL": tls_registry.url}
     assert "--cache-to" in fresh("--explain", "--cache-to", reference, env=env).succeeded().stdout
     result = fresh("--cache-to", f"type=registry,ref={reference},mode=max", env=env).succeeded()
-    assert f"login  {tls_registry.address}: alice" in result.stderr
+    assert f"login  {tls_registry.address}: " in result.stderr
     assert not ran(fresh("--cache-from", reference, env=env))

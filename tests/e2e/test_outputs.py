@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ocibuild_testkit.registry import NoAuth, PasswordAuth, RegistryServer, build_image, busybox_files
+from ocibuild_testkit.registry import Content, NoAuth, PasswordAuth, RegistryServer, build_image, busybox_files
 from support.programs import PROGRAMS, ProgramRunner
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ printf '"predicate":{"spdxVersion":"SPDX-2.3","name":"%s"}}' "$found" >> "$BUILD
 def test_an_sbom_is_made_by_the_scanner_that_was_named(
     work: Path, run: ProgramRunner, registry: RegistryServer
 ) -> None:
-    files = {**busybox_files(), "scan": _SCANNER}
+    files: dict[str, Content] = {**busybox_files(), "scan": _SCANNER}
     config = {"Entrypoint": ["/bin/busybox", "sh", "/scan"], "Env": ["PATH=/bin"]}
     registry.push("scanner:1", build_image(files, config=config))
     scanner = registry.reference("scanner:1")

@@ -20,6 +20,7 @@ from ocibuild_core.terminal import VERBOSE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ocibuild_core.auth.answers import Answer
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.auth.session import AuthSession
     from ocibuild_core.cache_directory import CacheDirectory
@@ -154,6 +155,7 @@ def _make_ready(given: BuildInput, engine: Engine, session: AuthSession, plans: 
     from ocibuild_core.registry.reference import parse_reference  # noqa: PLC0415
 
     errors: list[OcibuildError] = []
+    answers: Mapping[str, Answer] = {}
     try:
         pushes = [name for plan in plans for name in pushed_images(plan)]
         pushes += exported_images(given.settings)
@@ -174,6 +176,14 @@ def _make_ready(given: BuildInput, engine: Engine, session: AuthSession, plans: 
     raise_all(errors)
     for notice in engine.notices:
         given.talk.say(notice)
+    shown = [registry for registry, answer in answers.items() if answer.credential]
+    if engine.is_remote and shown:
+        # With Bearer tokens the client asks for the token and keeps the password; Basic leaves it no choice
+        # (session/auth/authprovider in moby/buildkit).
+        given.talk.say(
+            f"where a registry asks for Basic authentication, as ECR does, the BuildKit at {given.settings.addr} "
+            f"is shown the password: {', '.join(shown)}"
+        )
     if given.talk.level >= VERBOSE:
         given.talk.detail(engine.describe)
 

@@ -68,9 +68,16 @@ class Authority:
 
     def issue(self, names: Iterable[str]) -> ServerCertificate:
         """A server certificate for `names`: host names, wildcards (`*.dkr.example`) and IP addresses."""
+        return self._issue(names, ExtendedKeyUsageOID.SERVER_AUTH)
+
+    def issue_for_client(self, name: str) -> ServerCertificate:
+        """A certificate that shows a server who its client is (mutual TLS)."""
+        return self._issue((name,), ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def _issue(self, names: Iterable[str], usage: x509.ObjectIdentifier) -> ServerCertificate:
         alternatives = [_alternative_name(name) for name in dict.fromkeys(names)]
         if not alternatives:
-            raise ValueError("a server certificate needs at least one name or address")
+            raise ValueError("a certificate needs at least one name or address")
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ocibuild testkit server")])
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
@@ -79,7 +86,7 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(authority, critical=False)
             .sign(self._key, hashes.SHA256())
         )
