@@ -11,23 +11,22 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import click
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def build() -> None:
     """The program `build`."""
-    from ocibuild_core.cli.build import build_command  # noqa: PLC0415  # `ocibuild` has no need of it
+    from ocibuild_core.cli.program import run_program  # noqa: PLC0415  # `ocibuild` has no need of it
 
-    _run(lambda: build_command(sys.argv[1:]), "build")
+    _run(lambda: run_program(sys.argv[1:]))
 
 
 def ocibuild() -> None:
     """The program `ocibuild`."""
     from ocibuild_core.cli.group import ocibuild_group  # noqa: PLC0415  # `build` has no need of it
 
-    _run(ocibuild_group, "ocibuild")
+    _run(lambda: ocibuild_group().main(prog_name="ocibuild", standalone_mode=False))
 
 
 class Interrupted(BaseException):
@@ -38,36 +37,41 @@ class Interrupted(BaseException):
         self.number = number
 
 
-def _run(make_command: Callable[[], click.Command], name: str) -> None:
-    """Run a command and end the process with the right code."""
+def _run(main: Callable[[], object]) -> NoReturn:
+    """Run a program and end the process with the right code."""
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
-    code = _exit_code(make_command, name)
-    _leave(code)
+    _leave(_exit_code(main))
 
 
-def _exit_code(make_command: Callable[[], click.Command], name: str) -> int:
-    import click  # noqa: PLC0415  # the one heavy import of the start
-
+def _exit_code(main: Callable[[], object]) -> int:
+    """Run it; what it raises is told, and becomes the code."""
     from ocibuild_core.errors import OcibuildError  # noqa: PLC0415
     from ocibuild_core.terminal import Talk  # noqa: PLC0415
 
     try:
-        return int(make_command().main(prog_name=name, standalone_mode=False) or 0)
+        code = main()
     except OcibuildError as error:
         Talk().error(error)
-        return error.exit_code
-    except click.ClickException as error:
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    except Interrupted as error:
+        code = 128 + error.number
+    except Exception as error:  # noqa: BLE001  # nobody is above us
+        code = _told_by_click(error)
+    return code if isinstance(code, int) else 0
+
+
+def _told_by_click(error: Exception) -> int:
+    import click  # noqa: PLC0415  # the one heavy import of the start; a plain build does without
+
+    if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
-    except click.exceptions.Exit as error:
+    if isinstance(error, click.exceptions.Exit):
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return 128 + signal.SIGINT
-    except Interrupted as error:
-        return 128 + error.number
-    except Exception as error:  # noqa: BLE001  # nobody is above us
-        return _confess(error)
+    return 128 + signal.SIGINT if isinstance(error, click.Abort) else _confess(error)
 
 
 def _confess(error: Exception) -> int:
@@ -79,7 +83,7 @@ def _confess(error: Exception) -> int:
     last = traceback.extract_tb(error.__traceback__)[-1]
     sys.stderr.write(
         f"error: this is a fault of ocibuild: {type(error).__name__} in {last.filename}, line {last.lineno}\n"
-        "  do     report it at https://github.com/ocibuild/ocibuild/issues with what -vv shows; look it over for secrets\n"
+        "  do     report it at https://github.com/ocibuild/ocibuild/issues with what -vv shows, read for secrets first\n"
     )
     return 1
 
