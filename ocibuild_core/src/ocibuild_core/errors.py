@@ -71,7 +71,7 @@ class CredentialError(OcibuildError):
     exit_code = 3
 
 
-class CredentialsUnavailable(CredentialError):
+class CredentialsUnavailable(CredentialError):  # noqa: N818  # a state, not a fault
     """A provider is responsible for the registry but finds nothing to log in with.
 
     `summary` says so; `tried` lists where it looked.
@@ -96,7 +96,7 @@ class ExportError(OcibuildError):
     exit_code = 6
 
 
-class Failures(OcibuildError):
+class Failures(OcibuildError):  # noqa: N818  # several errors
     """Several failures of one run, all printed; the earliest stage gives the exit code.
 
     Those with one cause and one remedy share the lines that say it: a hundred registries of an identity that may not
