@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,14 +73,25 @@ def test_root_of_a_user_namespace_with_too_few_ids_is_warned(make_scene: Callabl
     running.is_gone(within=0)
 
 
-@pytest.mark.parametrize("inherited", ["trap '' CHLD", "exec <&-", "exec 3<&0", "trap '' INT"])
-def test_a_careless_parent_does_no_harm(own_scene: Scene, inherited: str) -> None:
-    script = f'{inherited}; exec "$@"'
-    own_scene.build(wrap=lambda argv: ["sh", "-c", script, "sh", *argv]).succeeded().is_gone(within=0)
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
+def test_a_parent_that_closed_our_files_does_no_harm(own_scene: Scene, closed: str) -> None:
+    own_scene.write("RUN sleep 1.5")  # a keeper that takes us for dead would end the daemon after a second
+    script = f'exec {closed}; exec "$@"'
+    with own_scene.start(wrap=lambda argv: ["sh", "-c", script, "sh", *argv]) as running:
+        running.wait_for_fact("ready")
+        keeper = running.facts["keeper"]
+        locks = {str(path.readlink()) for path in Path(f"/proc/{keeper}/fd").iterdir()}
+        assert f"{own_scene.state}/lock" in locks
+        running.wait()
+    assert running.facts.get("code") == 0, (running.facts, running.text)
+    running.is_gone(within=0)
 
 
-def test_an_output_that_is_closed_does_no_harm(own_scene: Scene) -> None:
-    script = 'exec >&- 2>&-; exec "$@"'
-    running = own_scene.build(wrap=lambda argv: ["sh", "-c", script, "sh", *argv])
-    assert running.facts["code"] == 0
+def test_a_parent_that_had_us_ignore_our_childrens_ends_does_no_harm(own_scene: Scene) -> None:
+    script = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    own_scene.write("RUN exit 3")
+    running = own_scene.build(wrap=lambda argv: [sys.executable, "-c", script, *argv])
+    assert running.facts.get("code") == 1, running.facts
     running.is_gone(within=0)

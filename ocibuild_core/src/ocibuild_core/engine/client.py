@@ -57,6 +57,8 @@ class EventLines:
     Lines that hold nothing but a step's output or progress are passed over, for they are most of the stream.
     """
 
+    _MARKS = (b'"warnings":[', b'"id":"pushing manifest for ')
+
     def __init__(self, sink: Callable[[Mapping[str, Any]], None]) -> None:
         self._sink = sink
         self._partial = b""
@@ -65,7 +67,7 @@ class EventLines:
         """Take a piece of the stream, cut anywhere."""
         *lines, self._partial = (self._partial + piece).split(b"\n")
         for line in lines:
-            if line.startswith(b'{"vertexes":') or b'"warnings":[' in line:
+            if line.startswith(b'{"vertexes":') or any(mark in line for mark in self._MARKS):
                 self._hand_on(line)
 
     def _hand_on(self, line: bytes) -> None:

@@ -30,6 +30,7 @@ DISPLAY = ("TERM", "NO_COLOR", "BUILDKIT_COLORS", "BUILDKIT_TTY_LOG_LINES")
 STEP_LOGS = ("BUILDKIT_STEP_LOG_MAX_SIZE", "BUILDKIT_STEP_LOG_MAX_SPEED")
 GITHUB_CACHE = ("ACTIONS_*",)
 AWS = ("AWS_*",)
+AZURE = ("AZURE_*", "BUILDKIT_AZURE_*")
 
 CLIENT = (*PROGRAMS, *HOME, *LOCALE, *PROXIES, *AUTHORITIES, *SSH_AGENT, *DISPLAY)
 """`buildctl`, whatever it builds."""
@@ -37,8 +38,9 @@ DAEMON = (*PROGRAMS, *PROXIES, *AUTHORITIES, *STEP_LOGS)
 """`buildkitd` and, for an ordinary user, `rootlesskit` around it."""
 CACHES = {"gha": GITHUB_CACHE, "s3": AWS}
 """What a cache of that type needs besides (cmd/buildctl/build/util.go, cache/remotecache/s3/s3.go)."""
-DAEMON_CACHES = {"s3": AWS}
-"""The same for the daemon: it is the daemon that speaks to S3, with the credentials that its environment has."""
+DAEMON_CACHES = {"s3": AWS, "azblob": AZURE}
+"""The same for the daemon: it is the daemon that speaks to S3 and Azure, with the credentials that its environment has
+(cache/remotecache/azblob/utils.go)."""
 
 WITHHELD = ("PASS", "DOCKER_AUTH_CONFIG", "BUILDKIT_SECRETTEXT_*")
 """What not even a program of the user's own choice gets: it is ours to read, and nobody else's."""

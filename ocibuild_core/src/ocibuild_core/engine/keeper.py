@@ -182,7 +182,6 @@ class Keeper:
 
 def start_keeper(job: KeeperJob) -> Keeper:
     """Fork the keeper. The caller must be the only thread, and close its copies of the leases' locks."""
-    _mend_what_was_inherited()
     orders, lifeline = os.pipe()
     reports, telling = os.pipe()
     # From the fork until the keeper has handlers of its own, a signal would run the program's in the keeper.
@@ -206,17 +205,6 @@ def start_time(pid: int) -> int | None:
             return int(file.read().rpartition(b")")[2].split()[19])
     except (OSError, IndexError, ValueError):
         return None
-
-
-def _mend_what_was_inherited() -> None:
-    """Undo what a careless parent did to us: it would hit our children and pipes."""
-    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the kernel throws our children's ends away
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number, which is this one
 
 
 def _become_keeper(job: KeeperJob, orders: int, telling: int) -> None:

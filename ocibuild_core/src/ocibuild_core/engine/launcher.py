@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ def launch(settings: EngineSettings) -> Engine:
         EngineError: there is none, or something that it needs is missing.
         UsageError: the settings contradict each other.
     """
+    _mend_what_was_inherited()
     if not settings.addr:
         return _start(settings)
     if settings.daemon_config:
@@ -50,6 +52,17 @@ def launch(settings: EngineSettings) -> Engine:
     from ocibuild_core.engine.remote import reach  # noqa: PLC0415  # most builds have one of their own
 
     return reach(settings)
+
+
+def _mend_what_was_inherited() -> None:
+    """Undo what a careless parent did to us: it would hit our children and pipes."""
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the kernel throws our children's ends away
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number, which is this one
 
 
 class _Start:
