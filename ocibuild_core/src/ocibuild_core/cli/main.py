@@ -83,7 +83,7 @@ def _confess(error: Exception) -> int:
     last = traceback.extract_tb(error.__traceback__)[-1]
     sys.stderr.write(
         f"error: this is a fault of ocibuild: {type(error).__name__} in {last.filename}, line {last.lineno}\n"
-        "  do     report it at https://github.com/ocibuild/ocibuild/issues with what -vv shows; look for secrets first\n"
+        "  do     report it at https://github.com/ocibuild/ocibuild/issues with what -vv shows, without secrets\n"
     )
     return 1
 
