@@ -12,6 +12,7 @@ from ocibuild_core.image_args import image_references
 from ocibuild_core.inputs import is_remote_context
 from ocibuild_core.outputs import scanner_image
 from ocibuild_core.plan import dockerfile_location
+from ocibuild_core.registry.hosts import DOCKER_HUB, normalise
 from ocibuild_core.registry.reference import parse_reference
 
 if TYPE_CHECKING:
@@ -29,9 +30,14 @@ def needed_registries(settings: BuildSettings) -> tuple[str, ...]:
 
 
 def reasons_of(settings: BuildSettings) -> list[tuple[str, str]]:
-    """The registries of the images that the Dockerfile names, with the instruction that needs each."""
+    """The registries that are asked for the images of a build, with what needs each."""
     uses = (*images_of(settings), *_others(settings))
-    return [(registry, describe(use)) for use in uses if (registry := registry_of(use))]
+    found = [(registry, describe(use)) for use in uses if (registry := registry_of(use))]
+    if any(registry == DOCKER_HUB for registry, _ in found):
+        # BuildKit asks the mirrors first, each with a credential of its own.
+        mirrors = (normalise(mirror) for mirror in settings.registry_mirrors)
+        found += [(mirror, f"mirror of {DOCKER_HUB}") for mirror in mirrors if mirror]
+    return found
 
 
 def pushed_images(plan: BuildPlan) -> tuple[str, ...]:

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from ocibuild_core.needs import needed_registries, reasons_of
+from ocibuild_core.settings.model import BuildSettings
+from ocibuild_core.settings.resolve import resolve
+from ocibuild_core.settings.sources import Environment
+
+
+def settings(directory: Path, dockerfile: str, **env: str) -> BuildSettings:
+    (directory / "Dockerfile").write_text(dockerfile)
+    return resolve([Environment({"CONTEXT": str(directory), **env})])
+
+
+def test_each_registry_is_needed_once_with_every_reason(tmp_path: Path) -> None:
+    found = settings(tmp_path, "FROM r.example/a:1\nCOPY --from=r.example/b:2 / /\nFROM scratch\nCOPY --from=0 / /\n")
+    assert needed_registries(found) == ("r.example",)
+    assert reasons_of(found) == [
+        ("r.example", "FROM r.example/a:1 (line 1)"),
+        ("r.example", "COPY --from r.example/b:2 (line 2)"),
+    ]
+
+
+def test_mirrors_are_needed_where_docker_hub_is(tmp_path: Path) -> None:
+    mirrors = {"REGISTRY_MIRRORS": "m.example,N.example:5000/path"}
+    assert needed_registries(settings(tmp_path, "FROM alpine\n", **mirrors)) == (
+        "docker.io",
+        "m.example",
+        "n.example:5000",
+    )
+    assert needed_registries(settings(tmp_path, "FROM r.example/a\n", **mirrors)) == ("r.example",)
+
+
+def test_what_cannot_be_read_needs_nobody(tmp_path: Path) -> None:
+    assert needed_registries(resolve([Environment({"CONTEXT": str(tmp_path / "none")})])) == ()
