@@ -12,6 +12,7 @@ PRIVATE = {
     "ACTIONS_RUNTIME_TOKEN": "secret",
     "DOCKER_AUTH_CONFIG": "{}",
     "DOCKER_CONFIG": "/home/alice/.docker",
+    "AZURE_CLIENT_SECRET": "secret",
     "GITHUB_TOKEN": "secret",
     "BUILDKIT_SECRETTEXT_x": "secret",
     "BUILDKIT_HOST": "tcp://elsewhere",
@@ -56,6 +57,7 @@ def test_the_daemon_gets_its_rows_and_places_of_its_own() -> None:
     ("cache", "client", "server"),
     [
         ("s3", {"AWS_SECRET_ACCESS_KEY", "AWS_REGION"}, {"AWS_SECRET_ACCESS_KEY", "AWS_REGION"}),
+        ("azblob", set(), {"AZURE_CLIENT_SECRET"}),
         ("gha", {"ACTIONS_RUNTIME_TOKEN"}, set()),
         ("registry", set(), set()),
         ("local", set(), set()),
