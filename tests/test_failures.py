@@ -77,3 +77,15 @@ def test_errors_are_kept_once_and_cancelled_steps_left_out() -> None:
     failure.observe({"vertexes": [{"digest": "c", "name": "three", "error": "context canceled"}]})
     failure.observe({"statuses": [{"id": "x"}], "logs": None})
     assert failure.errors() == (("one", "boom"),)
+
+
+def test_what_was_pushed_before_another_push_failed_is_known() -> None:
+    failure = Failure()
+    done = {"completed": "2024-01-01T00:00:00Z"}
+    for name in ("r.example/a:1", "s.example/a:1"):
+        failure.observe({"statuses": [{"id": f"pushing manifest for {name}@sha256:abc"}]})
+        failure.observe({"statuses": [{"id": f"pushing manifest for {name}@sha256:abc", **done}]})
+    failure.observe(
+        {"vertexes": [{"digest": "v", "name": "exporting", "error": "failed to push s.example/a:1: denied"}]}
+    )
+    assert failure.pushed() == ("r.example/a:1",)

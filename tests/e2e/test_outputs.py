@@ -297,3 +297,18 @@ def test_killed_while_exporting_every_earlier_file_is_as_it_was(work: Path, run:
     assert {name: content for name, content in files_in(work / "image").items() if ".ocibuild-" not in name} == before
     run("build", cwd=work).succeeded()
     assert sorted(path.name for path in (work / "image").iterdir()) == ["digest", "image.tar"]
+
+
+def test_when_one_push_of_several_fails_each_reference_is_told(
+    work: Path, run: ProgramRunner, registry: RegistryServer, tls_registry: RegistryServer
+) -> None:
+    run("build", ".", cwd=work).succeeded()
+    before = files_in(work / "image")
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /other\n")
+    good, refused, never = registry.reference("part:1"), tls_registry.reference("part:1"), registry.reference("part:2")
+    env = {"REGISTRY_CA": f"{tls_registry.address}={tls_registry.ca_file}"}
+    tags = [argument for name in (good, refused, never) for argument in ("-t", name)]
+    result = run("build", "--push", *tags, ".", env=env, cwd=work).ended_with(3)
+    assert f"{good}  pushed\n{refused}  not pushed\n{never}  not pushed\n" in result.stderr
+    assert registry.client().tags("part") == ("1",)
+    assert files_in(work / "image") == before

@@ -10,22 +10,19 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
-from ocibuild_core.caching import cache_types
-from ocibuild_core.daemon_config import daemon_config
-from ocibuild_core.engine import EngineSettings, launch
+from ocibuild_core.engine_choice import engine_settings
 from ocibuild_core.errors import BuildError, OcibuildError, raise_all
-from ocibuild_core.remote_tls import tls_files
 from ocibuild_core.terminal import VERBOSE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ocibuild_core.auth.answers import Answer
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.auth.session import AuthSession
     from ocibuild_core.cache_directory import CacheDirectory
     from ocibuild_core.catalog import Catalog
-    from ocibuild_core.engine import Engine
+    from ocibuild_core.engine import Engine, EngineSettings
     from ocibuild_core.export_records import Artifact
     from ocibuild_core.exports import StagedOutputs
     from ocibuild_core.failures import Failure
@@ -49,6 +46,7 @@ class BuildInput:
         login: what the user said about logins.
         provider_options: the options of every provider, by its name.
         targets: the stages to build, in order, the one of the settings last.
+        launch: gives the engine.
     """
 
     settings: BuildSettings
@@ -59,6 +57,7 @@ class BuildInput:
     login: LoginSettings
     provider_options: Mapping[str, OptionValues]
     targets: Sequence[Target]
+    launch: Callable[[EngineSettings], Engine]
 
 
 def build(given: BuildInput) -> None:
@@ -69,7 +68,7 @@ def build(given: BuildInput) -> None:
     """
     started = time.monotonic()
     with ExitStack() as stack:
-        engine = stack.enter_context(launch(_engine_settings(given)))
+        engine = stack.enter_context(given.launch(engine_settings(given.settings, given.env)))
         from ocibuild_core.auth.session import open_session  # noqa: PLC0415  # the engine starts meanwhile
         from ocibuild_core.cache_directory import open_cache  # noqa: PLC0415
         from ocibuild_core.cache_keeping import CACHE_DIRECTORY, cache_bound, keep_cache  # noqa: PLC0415
@@ -133,20 +132,6 @@ def plan_targets(
     ]
     refuse_conflicts(export for plan in plans for export in plan.exports)
     return plans
-
-
-def _engine_settings(given: BuildInput) -> EngineSettings:
-    settings = given.settings
-    return EngineSettings(
-        addr=settings.addr,
-        tls=tls_files(settings) if settings.addr else None,
-        cache_types=cache_types(settings),
-        state_dir=settings.state_dir,
-        start_timeout=settings.start_timeout,
-        debug=settings.debug,
-        daemon_config=daemon_config(settings),
-        env=given.env,
-    )
 
 
 def _make_ready(given: BuildInput, engine: Engine, session: AuthSession, plans: Sequence[BuildPlan]) -> None:
@@ -253,11 +238,23 @@ def _solve(  # noqa: PLR0913  # all that one solve is made from
     has_failed = code != 0 or bool(given.settings.check and warnings.found)
     display.end(failed=has_failed)
     if code != 0:
+        _tell_pushes(given.talk, plan, failure)
         raise_all(_explain(failure, session, code))
     if has_failed:
         raise BuildError(f"the Dockerfile has {warnings.found} warning{'s' if warnings.found > 1 else ''}")
     found = json.loads(metadata.read_bytes()) if metadata.exists() else {}
     return found if isinstance(found, dict) else {}
+
+
+def _tell_pushes(talk: Talk, plan: BuildPlan, failure: Failure) -> None:
+    """Of a build that failed while it pushed: what has reached its registry, and what has not."""
+    from ocibuild_core.needs import pushed_images  # noqa: PLC0415  # the engine starts meanwhile
+
+    pushed = failure.pushed()
+    if not pushed:
+        return
+    for name in pushed_images(plan):
+        talk.say(f"{name}  {'pushed' if name in pushed else 'not pushed'}")
 
 
 def _explain(failure: Failure, session: AuthSession, code: int) -> list[OcibuildError]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)(/[^\s\"']*)?")
 _PUSH = re.compile(r"failed to push (\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)/")
 """A refused push names the reference; whether a URL follows depends on what the registry answered."""
+_PUSHING = "pushing manifest for "
+"""How BuildKit names the last step of a push (util/push/push.go)."""
 _STEP = ("process ", "executor failed")
 """How BuildKit begins the error of a Dockerfile's own step; the rest is the step's text, not a registry's."""
 
@@ -60,16 +62,26 @@ class Failure:
 
     def __init__(self) -> None:
         self._errors: dict[str, tuple[str, str]] = {}
+        self._pushed: dict[str, None] = {}
 
     def observe(self, event: Mapping[str, Any]) -> None:
         """Take one object of BuildKit's progress stream (`client.SolveStatus` as JSON)."""
         for vertex in event.get("vertexes") or ():
             if vertex.get("error"):
                 self._errors[vertex.get("digest", "")] = (vertex.get("name", ""), vertex["error"])
+        for status in event.get("statuses") or ():
+            if status.get("id", "").startswith(_PUSHING) and status.get("completed"):
+                self._pushed[status["id"].removeprefix(_PUSHING).partition("@")[0]] = None
 
     def errors(self) -> tuple[tuple[str, str], ...]:
         """Name and error of every vertex that failed, in their order, without those cancelled for another's sake."""
         return tuple(error for error in self._errors.values() if "context canceled" not in error[1])
+
+    def pushed(self) -> tuple[str, ...]:
+        """The references that were pushed all the same, as BuildKit writes them, without digest."""
+        # BuildKit ends the line of a push that failed, too; its error names the reference.
+        texts = [text for _, text in self._errors.values()]
+        return tuple(name for name in self._pushed if not any(f"failed to push {name}:" in text for text in texts))
 
     def refusals(self) -> tuple[RegistryRefusal, ...]:
         """The registries that refused, each once."""
