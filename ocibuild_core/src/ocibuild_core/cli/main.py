@@ -29,6 +29,13 @@ def ocibuild() -> None:
     _run(lambda: ocibuild_group().main(prog_name="ocibuild", standalone_mode=False))
 
 
+def task() -> None:
+    """The program `task`, which the task image alone has: elsewhere that name belongs to others."""
+    from ocibuild_core.cli.task import task as command  # noqa: PLC0415  # see above
+
+    _run(lambda: command.main(prog_name="task", standalone_mode=False))
+
+
 class Interrupted(BaseException):
     """A signal asked us to end. Raised where the main thread stands, so that everything is cleaned up."""
 

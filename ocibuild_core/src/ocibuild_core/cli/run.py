@@ -16,93 +16,84 @@ from ocibuild_core.errors import OcibuildError, UsageError, raise_all
 from ocibuild_core.option_sources import Document as OptionDocument
 from ocibuild_core.option_sources import OptionSources, StdinOnce, collect_options, exporter_attributes
 from ocibuild_core.plan import DEFAULT_DIRECTORY, Target, choose_outputs
-from ocibuild_core.settings.fields import four_spellings
-from ocibuild_core.settings.resolve import resolve
-from ocibuild_core.settings.sources import CommandLine, Document, Environment
-from ocibuild_core.settings.values import parse_bool
 from ocibuild_core.spellings import Owner
-from ocibuild_core.terminal import QUIET
+from ocibuild_core.terminal import QUIET, Talk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.catalog import Catalog, LoadedExporter
+    from ocibuild_core.cli.line import Line
+    from ocibuild_core.cli.settle import Settled
+    from ocibuild_core.cli.start import Start
+    from ocibuild_core.engine import Engine, EngineSettings
     from ocibuild_core.options import OptionValues
     from ocibuild_core.settings.documents import SettingsFile
     from ocibuild_core.settings.model import BuildSettings
-    from ocibuild_core.terminal import Talk
 
 
-def run_build(  # noqa: PLR0913  # everything that the command line and its surroundings give
-    *,
-    flags: Mapping[str, object],
-    option_flags: Mapping[str, Sequence[str]],
-    env: Mapping[str, str],
-    files: Sequence[SettingsFile],
+def run_build(  # noqa: PLR0913  # all that a build is made from
+    start: Start,
+    line: Line,
+    settled: Settled,
     catalog: Catalog,
-    talk: Talk,
-    bare: bool,
+    *,
+    launch: Callable[[EngineSettings], Engine],
+    sources: OptionSources | None = None,
 ) -> None:
-    """Settle the settings and build. Raises OcibuildError.
+    """Build. Raises OcibuildError.
 
     Args:
-        flags: fields of the table by name, as click parsed them.
-        option_flags: options of plugins by spelling.
-        env: the user's environment.
-        files: files of settings, highest precedence first.
+        start: how the run began.
+        line: the command line.
+        settled: what was asked for.
         catalog: what is installed.
-        talk: where we speak.
-        bare: there were no arguments: a pipeline, which is never shown a display that redraws itself.
+        launch: gives the engine.
+        sources: what was said about options; None: what the line, the environment and the files say.
     """
-    env = _without_foreign_debug(env, talk, bare=bare)
-    settings = resolve([CommandLine(flags, env), Environment(env), *(_document(file) for file in files)])
-    _refuse_what_is_to_come(env)
+    talk = Talk(line.talk)
+    for text in settled.warnings:
+        talk.warn(text)
     for remark in catalog.remarks():
         talk.detail(remark)
-    sources = OptionSources(
-        cli=option_flags,
-        env=env,
-        yaml=[OptionDocument(name=file.name, values=_trusted_values(file)) for file in files],
+    sources = sources or _sources(start, line, settled)
+    with dockerfile_from_stdin(settled.settings, sources.stdin) as settings:
+        check_settings(settings, settled.env)
+        login = _login_settings(settings, start.files)
+        catalog, provider_values = provider_options(catalog, sources, login)
+        if line.explain:
+            _explain(settings, catalog, provider_values, login, settled.env)
+            return
+        build(
+            BuildInput(
+                settings=settings,
+                env=settled.env,
+                talk=talk,
+                progress=_progress(settings, talk, is_pipeline=start.is_bare or settings.check),
+                catalog=catalog,
+                login=login,
+                provider_options=provider_values,
+                targets=_targets(settings, catalog, sources),
+                launch=launch,
+            )
+        )
+
+
+def _sources(start: Start, line: Line, settled: Settled) -> OptionSources:
+    return OptionSources(
+        cli=line.options,
+        env=settled.env,
+        yaml=[OptionDocument(name=file.name, values=_trusted_values(file)) for file in start.files],
         stdin=StdinOnce(sys.stdin.buffer),
     )
-    with dockerfile_from_stdin(settings, sources.stdin) as settled:
-        check_settings(settled, env)
-        _run_settled(settled, sources, env=env, files=files, catalog=catalog, talk=talk, bare=bare, flags=flags)
 
 
-def _run_settled(  # noqa: PLR0913  # see `run_build`
-    settings: BuildSettings,
-    sources: OptionSources,
-    *,
-    flags: Mapping[str, object],
-    env: Mapping[str, str],
-    files: Sequence[SettingsFile],
-    catalog: Catalog,
-    talk: Talk,
-    bare: bool,
-) -> None:
-    login = _login_settings(settings, files)
-    catalog, provider_values = provider_options(catalog, sources, login)
-    if flags["explain"]:
-        _explain(settings, catalog, provider_values, login, env)
-        return
-    progress = choose_progress(
+def _progress(settings: BuildSettings, talk: Talk, *, is_pipeline: bool) -> str:
+    return choose_progress(
         "quiet" if talk.level == QUIET else settings.progress,
         is_terminal=sys.stderr.isatty() and sys.stdout.isatty(),
-        is_pipeline=bare or settings.check,
-    )
-    build(
-        BuildInput(
-            settings=settings,
-            env=env,
-            talk=talk,
-            progress=progress,
-            catalog=catalog,
-            login=login,
-            provider_options=provider_values,
-            targets=_targets(settings, catalog, sources),
-        )
+        is_pipeline=is_pipeline,
     )
 
 
@@ -122,10 +113,6 @@ def _explain(
     explanations = explain(resolver, reasons_of(settings))
     print(redactor.text(as_text(explanations)))  # noqa: T201  # the result
     raise_all([one.answer for one in explanations if isinstance(one.answer, OcibuildError)])
-
-
-def _document(file: SettingsFile) -> Document:
-    return Document(file.values, file.name, trusted=file.trusted)
 
 
 def _trusted_values(file: SettingsFile) -> Mapping[str, object]:
@@ -191,35 +178,3 @@ def _pins(files: Sequence[SettingsFile]) -> tuple[Mapping[str, str], str]:
             raise UsageError(f"{file.name}: registries: a mapping of host pattern to provider is expected")
         return {str(glob): provider for glob, provider in pins.items()}, f"{file.name}: registries"
     return {}, "registries"
-
-
-def _without_foreign_debug(env: Mapping[str, str], talk: Talk, *, bare: bool) -> Mapping[str, str]:
-    """`DEBUG` belongs to many programs: on a laptop a value that is no boolean is another's."""
-    if bare:
-        return env
-    foreign = [name for name in ("DEBUG", "debug") if env.get(name) and not _is_bool(env[name])]
-    for name in foreign:
-        talk.warn(f"{name}={env[name]!r} is ignored: it is not a boolean, so it seems to be meant for another program")
-    return {name: value for name, value in env.items() if name not in foreign}
-
-
-def _is_bool(text: str) -> bool:
-    try:
-        parse_bool(text)
-    except ValueError:
-        return False
-    return True
-
-
-# Params of the Concourse task that this version does not act on yet: an error is better than a build without them.
-_TO_COME = ("UNPACK_ROOTFS",)
-
-
-def _refuse_what_is_to_come(env: Mapping[str, str]) -> None:
-    spelt = {spelling for name in _TO_COME for spelling in four_spellings(name)}
-    used = sorted(name for name, value in env.items() if value and name in spelt)
-    used = [name for name in used if env[name] not in ("false", "0")]
-    if used:
-        raise UsageError(
-            f"not supported by this version: {', '.join(used)}", do="unset it, or stay with the task you use"
-        )

@@ -1,0 +1,63 @@
+"""An engine that starts while plugins and everything else are still being loaded.
+
+BuildKit takes as long to start as all of our own work before the solve, so the sooner it is launched, the more of that
+work is free. What it needs are settings of core's own.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Self
+
+from ocibuild_core.engine import launch
+from ocibuild_core.engine_choice import engine_settings
+from ocibuild_core.errors import OcibuildError
+
+if TYPE_CHECKING:
+    from ocibuild_core.cli.settle import Settled
+    from ocibuild_core.engine import Engine, EngineSettings
+
+
+class HeadStart:
+    """Launches an engine of our own on entry; on exit it ends, unless somebody has taken it.
+
+    Without sources there is nothing to build, and no engine. One that cannot be launched is none here, either: the
+    error comes again when it is asked for, in its turn among others.
+
+    Args:
+        settled: what is to be built.
+    """
+
+    def __init__(self, settled: Settled) -> None:
+        self._settled = settled
+        self._settings: EngineSettings | None = None
+        self._engine: Engine | None = None
+
+    def launch(self, settings: EngineSettings) -> Engine:
+        """As `engine.launch`, once: the engine that is starting, if these are its settings."""
+        engine, self._engine = self._engine, None
+        if engine is not None and settings == self._settings:
+            return engine
+        if engine is not None:
+            engine.stop()
+        return launch(settings)
+
+    def __enter__(self) -> Self:
+        settings = self._settled.settings
+        if settings.addr or not _has_sources(settings.context, settings.dockerfile):
+            return self
+        try:
+            self._settings = engine_settings(settings, self._settled.env)
+            self._engine = launch(self._settings)
+        except OcibuildError:
+            self._settings = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._engine is not None:
+            self._engine.stop()
+
+
+def _has_sources(context: str, dockerfile: str | None) -> bool:
+    is_file = os.path.isfile(dockerfile or os.path.join(context, "Dockerfile"))  # noqa: PTH113, PTH118
+    return is_file and os.path.isdir(context)  # noqa: PTH112  # as the line above: pathlib is slower

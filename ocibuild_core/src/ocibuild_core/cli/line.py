@@ -1,0 +1,81 @@
+"""What a command line of `build` says. A plain one is understood here, without click and without loading a plugin."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from ocibuild_core.settings.fields import REPEATED, Field, Kind
+from ocibuild_core.settings.table import FIELDS
+from ocibuild_core.terminal import NORMAL, QUIET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_VERBOSE = ("--verbose", "-v")
+_QUIET = ("--quiet", "-q")
+_COMPLETION = "_BUILD_COMPLETE"
+"""With this variable click completes a command line for the shell in place of running it."""
+
+
+class Line(NamedTuple):
+    """A command line.
+
+    Args:
+        values: the fields of the table that were given, by name.
+        options: what was said about options of plugins, by spelling (`OptionSources.cli`).
+        talk: how much we say (`Talk`).
+        explain: nothing is to be built.
+    """
+
+    values: Mapping[str, object]
+    options: Mapping[str, Sequence[str]] = MappingProxyType({})
+    talk: int = NORMAL
+    explain: bool = False
+
+
+def read_plain_line(argv: Sequence[str], env: Mapping[str, str]) -> Line | None:
+    """The command line, as click understands it; None when it is not plain.
+
+    Plain are the table's flags, each with its value behind it or a `=` (`--target x`, `--target=x`, `-f x`), the flags
+    about talk, and one argument. Everything else is left to click: what may be a plugin's flag, a request for help, a
+    mistake.
+    """
+    if _COMPLETION in env:
+        return None
+    by_flag = {flag: field for field in FIELDS for flag in field.flags}
+    values: dict[str, object] = {}
+    talk = dict.fromkeys((*_VERBOSE, *_QUIET), 0)
+    words = list(reversed(argv))
+    while words:
+        word = words.pop()
+        if word in talk:
+            talk[word] += 1
+        elif not word.startswith("-"):
+            if "context" in values:
+                return None
+            values["context"] = word
+        elif not _take_flag(word, words, by_flag, values):
+            return None
+    is_quiet = any(talk[word] for word in _QUIET)
+    return Line(values, talk=QUIET if is_quiet else NORMAL + sum(talk[word] for word in _VERBOSE))
+
+
+def _take_flag(word: str, words: list[str], by_flag: Mapping[str, Field], values: dict[str, object]) -> bool:
+    """Take a flag, and its value from `words` if it stands there; False when they are not plain."""
+    flag, equals, value = word.partition("=")
+    field = by_flag.get(flag)
+    if field and field.kind is Kind.BOOL:
+        values[field.name] = True
+        return not equals
+    if (field is None and flag != "--config") or (equals and not flag.startswith("--")):
+        return False
+    if not equals:
+        value = words.pop() if words else "-"
+        if value.startswith("-"):
+            return False
+    if field:
+        before = values.get(field.name)
+        repeated = (*before, value) if isinstance(before, tuple) else (value,)
+        values[field.name] = repeated if field.kind in REPEATED else value
+    return True

@@ -1,0 +1,73 @@
+"""From a command line and its surroundings to the settings of a build."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ocibuild_core.errors import UsageError
+from ocibuild_core.settings.fields import four_spellings
+from ocibuild_core.settings.resolve import resolve
+from ocibuild_core.settings.sources import CommandLine, Document, Environment
+from ocibuild_core.settings.values import parse_bool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocibuild_core.cli.line import Line
+    from ocibuild_core.cli.start import Start
+    from ocibuild_core.settings.model import BuildSettings
+
+
+class Settled(NamedTuple):
+    """What was asked for.
+
+    Args:
+        settings: the settings.
+        env: the user's environment, as far as it is for us.
+        warnings: what its reader should know about it.
+    """
+
+    settings: BuildSettings
+    env: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def settle(start: Start, line: Line) -> Settled:
+    """The settings of a build. Raises UsageError."""
+    foreign = () if start.is_bare else _foreign_debug(start.env)
+    env = {name: value for name, value in start.env.items() if name not in foreign}
+    files = (Document(file.values, file.name, trusted=file.trusted) for file in start.files)
+    settings = resolve([CommandLine(line.values, env), Environment(env), *files])
+    _refuse_what_is_to_come(env)
+    warnings = tuple(
+        f"{name}={start.env[name]!r} is ignored: it is not a boolean, so it seems to be meant for another program"
+        for name in foreign
+    )
+    return Settled(settings=settings, env=env, warnings=warnings)
+
+
+def _foreign_debug(env: Mapping[str, str]) -> tuple[str, ...]:
+    """`DEBUG` belongs to many programs: on a laptop a value that is no boolean is another's."""
+    return tuple(name for name in ("DEBUG", "debug") if env.get(name) and not _is_bool(env[name]))
+
+
+def _is_bool(text: str) -> bool:
+    try:
+        parse_bool(text)
+    except ValueError:
+        return False
+    return True
+
+
+# Params of the Concourse task that this version does not act on yet: an error is better than a build without them.
+_TO_COME = ("UNPACK_ROOTFS",)
+
+
+def _refuse_what_is_to_come(env: Mapping[str, str]) -> None:
+    spelt = {spelling for name in _TO_COME for spelling in four_spellings(name)}
+    used = sorted(name for name, value in env.items() if value and name in spelt)
+    used = [name for name in used if env[name] not in ("false", "0")]
+    if used:
+        raise UsageError(
+            f"not supported by this version: {', '.join(used)}", do="unset it, or stay with the task you use"
+        )

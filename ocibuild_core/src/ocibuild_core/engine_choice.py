@@ -1,0 +1,29 @@
+"""Which engine a build asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocibuild_core.caching import cache_types
+from ocibuild_core.daemon_config import daemon_config
+from ocibuild_core.engine import EngineSettings
+from ocibuild_core.remote_tls import tls_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocibuild_core.settings.model import BuildSettings
+
+
+def engine_settings(settings: BuildSettings, env: Mapping[str, str]) -> EngineSettings:
+    """What the engine is told. Raises UsageError."""
+    return EngineSettings(
+        addr=settings.addr,
+        tls=tls_files(settings) if settings.addr else None,
+        cache_types=cache_types(settings),
+        state_dir=settings.state_dir,
+        start_timeout=settings.start_timeout,
+        debug=settings.debug,
+        daemon_config=daemon_config(settings),
+        env=env,
+    )
