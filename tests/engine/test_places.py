@@ -128,7 +128,6 @@ def test_scratch_goes_before_the_home(short: Path) -> None:
 def test_a_home_of_somebody_else_is_not_written_to(short: Path) -> None:
     home = foreign(short)
     places = list(_places({"HOME": str(home), "XDG_STATE_HOME": str(home / "state")}, UID, NOWHERE))
-    assert places
     assert not any(place.is_relative_to(short) or place == home / "state/ocibuild/buildkit" for place in places)
 
 
