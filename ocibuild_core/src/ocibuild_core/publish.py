@@ -7,6 +7,7 @@ the next build in that place removes it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 from ocibuild_core.errors import ExportError
 from ocibuild_core.exchange import move_into_place
+from ocibuild_core.mount_points import STAGING_PREFIX, are_on_one_mount, exchange_content, is_mount_point, movable
+from ocibuild_core.unpack.removing import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
     from ocibuild_core.export_records import Artifact
 
-_PREFIX = ".ocibuild-"
+_CANNOT_BE_REPLACED = (errno.EXDEV, errno.EBUSY)
 
 
 class Staging:
@@ -45,7 +48,7 @@ class Staging:
 
         Raises ExportError when the destination's directory cannot be written.
         """
-        parent = destination.parent
+        parent = destination if is_mount_point(destination) else destination.parent
         if parent not in self._by_parent:
             self._by_parent[parent] = self._make(parent)
         return Path(tempfile.mkdtemp(dir=self._by_parent[parent]))
@@ -54,13 +57,13 @@ class Staging:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             _remove_stale(parent)
-            made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+            made = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent))
             lock = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             raise ExportError(f"cannot write into {parent}", why=error.strerror or str(error)) from None
         self._stack.callback(os.close, lock)
-        self._stack.callback(shutil.rmtree, made, ignore_errors=True)
+        self._stack.callback(_remove, made)
         return made
 
 
@@ -72,16 +75,41 @@ def publish(artifacts: Sequence[Artifact]) -> None:
     moves = [(artifact.source, Path(artifact.destination)) for artifact in artifacts if artifact.source]
     for source, destination in moves:
         _refuse_other_kind(source, destination)
-    undo: list[tuple[Path, Path]] = []
-    for source, destination in _each_source_once(moves):
-        try:
-            if not source.is_dir():
-                source.chmod(0o644)
-            is_replaced = move_into_place(source, destination)
-        except OSError as error:
-            _put_back(undo)
-            raise ExportError(f"cannot write {destination}", why=error.strerror or str(error)) from None
-        undo.append((source if is_replaced else Path(), destination))
+    undo: list[tuple[Path | None, Path]] = []
+    with Staging() as near:
+        for source, destination in _each_source_once(moves):
+            try:
+                source = _on_file_system_of(destination, source, near)  # noqa: PLW2901  # the same, elsewhere
+                if not source.is_dir():
+                    source.chmod(0o644)
+                earlier = _move(source, destination)
+            except OSError as error:
+                _put_back(undo)
+                raise ExportError(f"cannot write {destination}", why=error.strerror or str(error)) from None
+            undo.append((earlier, destination))
+
+
+def _move(source: Path, destination: Path) -> Path | None:
+    """Move or exchange; where that is now what was there, None when nothing was.
+
+    A directory that is mounted, or that overlayfs cannot rename, changes what it holds instead.
+    """
+    if source.is_dir() and is_mount_point(destination):
+        return exchange_content(source, destination)
+    try:
+        with movable(source, *(destination,) if destination.is_dir() else ()):
+            return source if move_into_place(source, destination) else None
+    except OSError as error:
+        if error.errno not in _CANNOT_BE_REPLACED or not source.is_dir():
+            raise
+    return exchange_content(source, destination)
+
+
+def _on_file_system_of(destination: Path, source: Path, near: Staging) -> Path:
+    """The file, or its copy where it can be renamed: one that was staged in a mount point may belong beside that."""
+    if source.is_dir() or are_on_one_mount(source.parent, destination.parent):
+        return source
+    return Path(shutil.copyfile(source, near.beside(destination) / source.name))
 
 
 def _refuse_other_kind(source: Path, destination: Path) -> None:
@@ -107,26 +135,32 @@ def _each_source_once(moves: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Pa
     return list(once.items())
 
 
-def _put_back(undo: Sequence[tuple[Path, Path]]) -> None:
+def _put_back(undo: Sequence[tuple[Path | None, Path]]) -> None:
     for earlier, destination in reversed(undo):
         with suppress(OSError):  # what failed is being said
-            if earlier != Path():
-                move_into_place(earlier, destination)
+            if earlier:
+                _move(earlier, destination)
             elif destination.is_dir():
-                shutil.rmtree(destination)
+                remove_tree(destination)
             else:
                 destination.unlink()
 
 
 def _remove_stale(parent: Path) -> None:
     """Remove what a killed build left here: a staging directory of ours that no process holds."""
-    for left in parent.glob(f"{_PREFIX}*"):
+    for left in parent.glob(f"{STAGING_PREFIX}*"):
         with suppress(OSError):
             if left.is_symlink() or left.stat().st_uid != os.geteuid():
                 continue
             handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left, ignore_errors=True)
+                remove_tree(left)
             finally:
                 os.close(handle)
+
+
+def _remove(staging: Path) -> None:
+    """Remove a staging directory; what cannot be removed is left to the next build in that place."""
+    with suppress(OSError):
+        remove_tree(staging)

@@ -1,0 +1,123 @@
+"""Directories that cannot be replaced because something is mounted on them: what they hold is exchanged instead."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STAGING_PREFIX = ".ocibuild-"
+MARKER = f"{STAGING_PREFIX}unfinished"
+"""Lies in a directory while some of its content is old and some is new; a kill leaves it there."""
+
+_LOST_AND_FOUND = "lost+found"
+_MOUNT_ID = re.compile(r"^mnt_id:\s*(\d+)", re.MULTILINE)
+
+
+def is_mount_point(path: Path) -> bool:
+    """Whether something is mounted there; also a bind mount of the same file system, which stat(2) does not show."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    return not are_on_one_mount(path, path.parent)
+
+
+def are_on_one_mount(one: Path, other: Path) -> bool:
+    """Whether files can be renamed between two directories."""
+    ids = _mount_id(one), _mount_id(other)
+    return one.stat().st_dev == other.stat().st_dev if None in ids else ids[0] == ids[1]
+
+
+def is_unfinished(directory: Path) -> bool:
+    """Whether a kill ended an exchange."""
+    return os.path.lexists(directory / MARKER)
+
+
+def content_of(directory: Path) -> list[str]:
+    """The names in there, without what belongs to us or to the file system."""
+    names = [path.name for path in directory.iterdir()]
+    return [name for name in names if not name.startswith(STAGING_PREFIX) and name != _LOST_AND_FOUND]
+
+
+def exchange_content(source: Path, destination: Path) -> Path:
+    """Move what `source` holds to `destination`, permissions and all; both are on one file system.
+
+    An ordinary user goes on being allowed to write `destination`, which may hold his staging area.
+
+    Returns:
+        A directory beside `source` with what was in `destination`.
+
+    Raises:
+        OSError: both are as they were. When putting them right failed, too, the marker stays.
+    """
+    earlier = source.with_name(f"{source.name}.earlier")
+    marker = destination / MARKER
+    marker.touch()
+    moved: list[tuple[Path, Path]] = []
+    try:
+        earlier.mkdir()
+        _copy_attributes(destination, earlier)
+        for name in content_of(destination):
+            _move(destination / name, earlier / name, moved)
+        names = [path.name for path in source.iterdir()]
+        for name in names:
+            _move(source / name, destination / name, moved)
+        _copy_attributes(source, destination)
+    except BaseException:
+        for before, now in reversed(moved):
+            _move(now, before, [])
+        with suppress(OSError):
+            earlier.rmdir()
+        marker.unlink()
+        raise
+    if MARKER not in names:
+        marker.unlink()
+    return earlier
+
+
+@contextmanager
+def movable(*directories: Path) -> Iterator[None]:
+    """Lets an ordinary user move directories that he may not write, which takes the right to change their `..`."""
+    with ExitStack() as stack:
+        for directory in directories:
+            status = directory.lstat()
+            if stat.S_ISDIR(status.st_mode) and not status.st_mode & stat.S_IWUSR:
+                handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+                stack.callback(os.close, handle)
+                place = f"/proc/self/fd/{handle}"  # the directory itself, wherever it goes (proc(5))
+                os.chmod(place, stat.S_IMODE(status.st_mode) | stat.S_IWUSR)  # noqa: PTH101
+                stack.callback(os.chmod, place, stat.S_IMODE(status.st_mode))
+        yield
+
+
+def _move(source: Path, destination: Path, moved: list[tuple[Path, Path]]) -> None:
+    with movable(source):
+        source.rename(destination)
+    moved.append((source, destination))
+
+
+def _copy_attributes(source: Path, destination: Path) -> None:
+    status = source.stat()
+    with suppress(PermissionError):  # an ordinary user may fill a directory that belongs to somebody else
+        os.chown(destination, status.st_uid, status.st_gid)
+        shutil.copystat(source, destination)
+        if os.geteuid() != 0:
+            destination.chmod(stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
+
+
+def _mount_id(path: Path) -> int | None:
+    """None where /proc does not say (proc(5), `/proc/pid/fdinfo`)."""
+    handle = os.open(path, os.O_PATH | os.O_DIRECTORY)
+    try:
+        found = _MOUNT_ID.search(Path(f"/proc/self/fdinfo/{handle}").read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return int(found[1]) if found else None
