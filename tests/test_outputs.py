@@ -27,10 +27,24 @@ def test_each_spelling_makes_the_output_directory_hold_the_oci_format(spelling: 
 
 
 def test_several_platforms_or_the_oci_exporter_alone_decide_for_oci() -> None:
-    assert writes_oci(settings(platforms=("linux/amd64,linux/arm64",)), ["docker"])
+    assert writes_oci(settings(platforms=("linux/amd64,linux/arm64",)), ["digest"])
+    assert writes_oci(settings(provenance="true"), [])
+    assert not writes_oci(settings(provenance="false"), [])
     assert not writes_oci(settings(platforms=("linux/arm64",)), ["docker"])
     assert writes_oci(settings(), ["oci", "digest"])
     assert not writes_oci(settings(), ["oci", "docker", "digest"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ({"platforms": ("linux/amd64,linux/arm64",)}, "cannot hold several platforms"),
+        ({"sbom": "true"}, "cannot hold attestations"),
+    ],
+)
+def test_what_a_docker_archive_cannot_hold_is_refused(flags: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        writes_oci(settings(**flags), ["docker", "digest"])
 
 
 def test_short_flags_are_exporters() -> None:
@@ -82,14 +96,20 @@ def test_certificates_come_from_a_directory_or_one_by_one(tmp_path: Path) -> Non
     for name in ("ca.pem", "cert.pem", "key.pem", "other.pem"):
         (tmp_path / name).touch()
     assert tls_files(settings()) is None
-    found = tls_files(settings(tls_dir=str(tmp_path), tls_ca=str(tmp_path / "other.pem")))
+    found = tls_files(settings(addr="tcp://h:1", tls_dir=str(tmp_path), tls_ca=str(tmp_path / "other.pem")))
     assert found
     assert (found.ca, found.cert, found.key) == (tmp_path / "other.pem", tmp_path / "cert.pem", tmp_path / "key.pem")
+
+
+def test_a_flag_without_an_address_is_refused_and_a_variable_is_left(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--tlsdir: there is no --addr"):
+        tls_files(settings(tls_dir=str(tmp_path)))
+    assert tls_files(resolve([Environment({"BUILDKIT_TLS_DIR": str(tmp_path)})])) is None
 
 
 def test_a_certificate_without_its_key_and_a_missing_file_are_said(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").touch()
     with pytest.raises(UsageError, match="needs its key"):
-        tls_files(settings(tls_cert=str(tmp_path / "cert.pem")))
+        tls_files(settings(addr="tcp://h:1", tls_cert=str(tmp_path / "cert.pem")))
     with pytest.raises(UsageError, match="--tlsdir: there is no file"):
-        tls_files(settings(tls_dir=str(tmp_path)))
+        tls_files(settings(addr="tcp://h:1", tls_dir=str(tmp_path)))

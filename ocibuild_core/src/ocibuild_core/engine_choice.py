@@ -19,7 +19,7 @@ def engine_settings(settings: BuildSettings, env: Mapping[str, str]) -> EngineSe
     """What the engine is told. Raises UsageError."""
     return EngineSettings(
         addr=settings.addr,
-        tls=tls_files(settings) if settings.addr else None,
+        tls=tls_files(settings),
         cache_types=cache_types(settings),
         state_dir=settings.state_dir,
         start_timeout=settings.start_timeout,

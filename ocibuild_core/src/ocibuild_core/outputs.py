@@ -46,16 +46,28 @@ def image_names(settings: BuildSettings) -> tuple[str, ...]:
 
 
 def writes_oci(settings: BuildSettings, exporters: Iterable[str]) -> bool:
-    """Whether a target's archive is an OCI one: asked for, or because docker's format holds one platform.
+    """Whether a target's archive is an OCI one: asked for, or because docker's format cannot hold what was asked for.
 
     Args:
         settings: what was asked for.
         exporters: the names of the chosen ones.
+
+    Raises UsageError when docker's format was asked for all the same.
     """
     names = set(exporters)
     if settings.output_oci or ("oci" in names and "docker" not in names):
         return True
-    return len(chosen_platforms(settings)) > 1
+    beyond = _beyond_docker(settings)
+    if beyond and "docker" in names:
+        raise UsageError(f"a docker archive cannot hold {beyond}", do="write --output oci, which does")
+    return bool(beyond)
+
+
+def _beyond_docker(settings: BuildSettings) -> str:
+    """What docker's format has no place for; BuildKit would leave out the file that makes it docker's."""
+    if len(chosen_platforms(settings)) > 1:
+        return "several platforms"
+    return "attestations" if attestations(settings) else ""
 
 
 def attestations(settings: BuildSettings) -> dict[str, str]:

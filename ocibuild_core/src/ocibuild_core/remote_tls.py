@@ -14,7 +14,13 @@ _NAMES = {"tls_ca": "ca.pem", "tls_cert": "cert.pem", "tls_key": "key.pem"}
 
 
 def tls_files(settings: BuildSettings) -> TlsFiles | None:
-    """The files that were named, or those of the directory that was; None without any. Raises UsageError."""
+    """The files that were named, or those of the directory that was; None without any, or without an address.
+
+    Raises UsageError.
+    """
+    if not settings.addr:
+        _refuse_flags(settings)
+        return None
     files = {name: getattr(settings, name) for name in _NAMES}
     if settings.tls_dir:
         files = {name: path or settings.tls_dir / _NAMES[name] for name, path in files.items()}
@@ -32,3 +38,11 @@ def tls_files(settings: BuildSettings) -> TlsFiles | None:
     return TlsFiles(
         ca=files["tls_ca"], cert=files["tls_cert"], key=files["tls_key"], server_name=settings.tls_server_name
     )
+
+
+def _refuse_flags(settings: BuildSettings) -> None:
+    """Variables may be there for other runs; a flag is meant for this one."""
+    origins = (settings.origin(name) for name in (*_NAMES, "tls_dir", "tls_server_name"))
+    flag = next((origin for origin in origins if origin.startswith("--")), None)
+    if flag:
+        raise UsageError(f"{flag}: there is no --addr that it could be for", do="add --addr tcp://HOST:PORT")
