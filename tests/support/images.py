@@ -48,7 +48,7 @@ def read_image(archive: Path) -> Image:
         (described,) = json.loads(read("index.json"))["manifests"]
         manifest = json.loads(blob(described["digest"]))
         files: dict[str, bytes] = {}
-        for layer in manifest["layers"]:
+        for layer in manifest["layers"] or ():
             files.update(_files(blob(layer["digest"])))
         digest = manifest["config"]["digest"]
         return Image(config=json.loads(blob(digest)), manifest=manifest, files=files, config_digest=digest)

@@ -18,6 +18,7 @@ _COMMANDS = {
     ),
     "login": ("ocibuild_core.cli.login", "login", "Log in to a registry, for later builds."),
     "logout": ("ocibuild_core.cli.login", "logout", "Forget a login."),
+    "task": ("ocibuild_core.cli.task", "task", "Build what a request on stdin says, as a Concourse task does."),
     "plugins": ("ocibuild_core.cli.plugins", "plugins", "Show the installed plugins, begin a new one."),
 }
 

@@ -110,12 +110,22 @@ class Document(NamedTuple):
                 why="whoever can change the sources could choose logins, plugins or the engine",
                 do="name the file with --config, or move the key to ~/.config/ocibuild.yml",
             )
+        if self.is_request:
+            _refuse_numbers(value, origin)
         return Found(_from_document(field, value, origin), origin)
 
     def _lookup(self, key: str) -> object:
         if not self.is_request:
             return self.values.get(key)
         return next((value for name, value in self.values.items() if name.lower() == key), None)
+
+
+def _refuse_numbers(value: object, origin: str) -> None:
+    """A request is made by a program: a number where a text belongs is a mistake there, people leave out quotes."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,)
+    found = next((item for item in items if isinstance(item, int | float) and not isinstance(item, bool)), None)
+    if found is not None:
+        raise UsageError(f"{origin}: {type(found).__name__} where a text is expected", do="put the value in quotes")
 
 
 def parse_text(field: Field, text: str, origin: str) -> object:  # noqa: PLR0911  # one return a kind

@@ -1,0 +1,105 @@
+"""The installed `ocibuild task` from outside: a request on stdin, an answer in a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.images import read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocibuild_testkit.registry import PasswordAuth, RegistryServer
+    from support.programs import ProgramRunner, Run
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def work(sandbox: Path) -> Path:
+    directory = sandbox / "work"
+    (directory / "image").mkdir(parents=True)
+    (directory / "Dockerfile").write_text("FROM scratch AS one\nARG A\nLABEL a=$A\nFROM scratch\nCOPY Dockerfile /\n")
+    return directory
+
+
+class Task:
+    """Sends a request to the task."""
+
+    def __init__(self, run: ProgramRunner, work: Path) -> None:
+        self._run = run
+        self.work = work
+        self.response = work / "response.json"
+
+    def __call__(self, config: object, *, env: Mapping[str, str] | None = None, after: str = "") -> Run:
+        return self.send(json.dumps({"response_path": str(self.response), "config": config}) + after, env=env)
+
+    def send(self, stdin: str, *, env: Mapping[str, str] | None = None) -> Run:
+        return self._run("ocibuild", "task", stdin=stdin, env=env, cwd=self.work)
+
+
+@pytest.fixture
+def task(run: ProgramRunner, work: Path) -> Task:
+    return Task(run, work)
+
+
+def test_a_request_is_built_and_answered(task: Task) -> None:
+    result = task({"target": "one", "build_args": ["A=1,2"], "Labels": ["b=3"], "unknown": [1]}, after="\nnot json")
+    result.succeeded()
+    assert result.stdout.startswith("#1 [internal] load build definition from Dockerfile")
+    image = read_image(task.work / "image" / "image.tar")
+    assert image.config["config"]["Labels"] == {"a": "1,2", "b": "3"}
+    assert task.response.read_bytes() == b'{"outputs":["image","cache"]}\n'
+
+
+def test_the_environment_says_nothing_of_what_is_built(task: Task) -> None:
+    task({}, env={"TARGET": "one", "BUILD_ARG_A": "x", "LABEL_b": "3", "CONTEXT": "missing"}).succeeded()
+    image = read_image(task.work / "image" / "image.tar")
+    assert list(image.files) == ["Dockerfile"]
+    assert "Labels" not in image.config["config"]
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"target": 5}, "request: target: int where a text is expected"),
+        ({"build_args": {"A": 1}}, "request: build_args: int where a text is expected"),
+        ({"debug": "yes"}, "request: debug: str where true or false is expected"),
+        ({"labels": True}, "request: labels: bool where"),
+        ([], "request: config: list where an object is expected"),
+        ({"dockerfile": "-"}, "stdin is already read by the request"),
+    ],
+)
+def test_a_wrong_type_is_an_error_and_nothing_is_answered(config: object, says: str, task: Task) -> None:
+    assert says in task(config).ended_with(2).stderr
+    assert not task.response.exists()
+
+
+@pytest.mark.parametrize("stdin", ["", "{", "[]", '{"config": {}}', '{"response_path": "missing/x"}'])
+def test_a_malformed_request_is_an_error(stdin: str, task: Task) -> None:
+    assert task.send(stdin).ended_with(2).stdout == ""
+
+
+def test_a_failed_build_is_not_answered(task: Task) -> None:
+    (task.work / "Dockerfile").write_text("FROM scratch\nCOPY missing /\n")
+    task({}).ended_with(1)
+    assert not task.response.exists()
+
+
+@pytest.mark.parametrize("where", ["request", "environment"])
+def test_it_logs_in(where: str, task: Task, tls_registry: RegistryServer) -> None:
+    auth: PasswordAuth = tls_registry.auth  # type: ignore[assignment]
+    base = tls_registry.push_image("team/base:1", files={"f": b"private"})
+    (task.work / "Dockerfile").write_text(f"FROM {base.reference}\nCOPY Dockerfile /\n")
+    login = {"LOGIN": "PASS", "PASS": f"alice:{auth.users['alice']}", "REG_URL": tls_registry.url}
+    env = {"REGISTRY_CA": f"{tls_registry.address}={tls_registry.ca_file}"}
+    if where == "environment":
+        task({}, env={**env, **login}).succeeded()
+    else:
+        # The environment's login is another's, and does not count beside the request's.
+        config = {name.lower(): value for name, value in login.items()}
+        task(config, env={**env, "LOGIN": "ECR", "PASS": "bob:wrong"}).succeeded()
+    assert read_image(task.work / "image" / "image.tar").files["f"] == b"private"
