@@ -11,6 +11,7 @@ from ocibuild_core.cli.flags import GroupedCommand, build_flags
 from ocibuild_core.cli.line import Line
 from ocibuild_core.cli.plugin_flags import given_flags, plugin_flags
 from ocibuild_core.cli.start import load_catalog, read_start
+from ocibuild_core.errors import UsageError
 from ocibuild_core.terminal import NORMAL, QUIET
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def command_for(start: Start) -> click.Command:
             options=given_flags(click.get_current_context()),
             talk=QUIET if values["quiet"] else NORMAL + values["verbose"],
             explain=values["explain"],
+            show=_form_of_print(show=values["show"], as_json=values["json"]),
         )
         run_build(start, line, settle(start, line), catalog, launch=launch)
 
@@ -60,3 +62,9 @@ def command_for(start: Start) -> click.Command:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
     return click.version_option(__version__, message="ocibuild %(version)s")(command)
+
+
+def _form_of_print(*, show: bool, as_json: bool) -> str:
+    if as_json and not show:
+        raise UsageError("--json goes with --print", do="add --print, or for logs: --progress rawjson")
+    return ("json" if as_json else "text") if show else ""

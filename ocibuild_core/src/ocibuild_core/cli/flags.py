@@ -60,7 +60,14 @@ def build_flags() -> Sequence[click.Parameter]:
     explain = GroupedOption(
         ["--explain"], is_flag=True, help="Say who logs in to which registry, and why; build nothing.", group=LOGIN
     )
-    return [argument, *flags, explain, config, verbose, quiet]
+    show = GroupedOption(
+        ["--print", "show"],
+        is_flag=True,
+        help="Print the settings, where each came from, and buildctl's command; build nothing.",
+        group=_DISPLAY,
+    )
+    as_json = GroupedOption(["--json"], is_flag=True, help="With --print: as JSON.", group=_DISPLAY)
+    return [argument, *flags, explain, config, show, as_json, verbose, quiet]
 
 
 def _flag(field: Field) -> GroupedOption:

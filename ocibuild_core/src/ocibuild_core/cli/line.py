@@ -26,12 +26,14 @@ class Line(NamedTuple):
         options: what was said about options of plugins, by spelling (`OptionSources.cli`).
         talk: how much we say (`Talk`).
         explain: nothing is to be built.
+        show: nothing either: `text` or `json` prints settings and command in that form.
     """
 
     values: Mapping[str, object]
     options: Mapping[str, Sequence[str]] = MappingProxyType({})
     talk: int = NORMAL
     explain: bool = False
+    show: str = ""
 
 
 def read_plain_line(argv: Sequence[str], env: Mapping[str, str]) -> Line | None:

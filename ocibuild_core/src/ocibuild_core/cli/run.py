@@ -65,16 +65,24 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
         if line.explain:
             _explain(settings, catalog, provider_values, login, settled.env)
             return
+        targets = _targets(settings, catalog, sources)
+        progress = _progress(settings, talk, is_pipeline=start.is_bare or settings.check)
+        if line.show:
+            from ocibuild_core.cli.show import show_build  # noqa: PLC0415  # a build has no need of it
+
+            options = (*provider_values.values(), *(values for target in targets for _, values in target.exporters))
+            print(show_build(line.show, settings, targets, env=settled.env, progress=progress, options=options))  # noqa: T201
+            return
         build(
             BuildInput(
                 settings=settings,
                 env=settled.env,
                 talk=talk,
-                progress=_progress(settings, talk, is_pipeline=start.is_bare or settings.check),
+                progress=progress,
                 catalog=catalog,
                 login=login,
                 provider_options=provider_values,
-                targets=_targets(settings, catalog, sources),
+                targets=targets,
                 launch=launch,
             )
         )

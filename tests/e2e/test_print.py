@@ -1,0 +1,61 @@
+"""`build --print`: settings with their origins and the command, nothing built, no secret shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.programs import ProgramRunner
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def work(sandbox: Path) -> Path:
+    directory = sandbox / "work"
+    (directory / "image").mkdir(parents=True)
+    (directory / "Dockerfile").write_text("FROM scratch AS one\nFROM scratch\n")
+    return directory
+
+
+def test_it_says_what_was_set_by_what_and_builds_nothing(work: Path, run: ProgramRunner) -> None:
+    (work / "ocibuild.yml").write_text("labels: {a: 1}\n")
+    result = run("build", "--print", "--target", "one", ".", env={"DEBUG": "true"}, cwd=work).succeeded()
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["target", "one", "--target"] in rows
+    assert ["debug", "true", "DEBUG"] in rows
+    assert any(row[:2] == ["labels", "a=1"] and "ocibuild.yml:" in row[2] for row in rows if len(row) > 2)
+    assert "buildctl --addr=" in result.stdout
+    assert "--opt target=one --opt label:a=1" in result.stdout
+    assert list((work / "image").iterdir()) == []
+
+
+def test_as_json_it_has_every_setting_and_one_command_a_target(work: Path, run: ProgramRunner) -> None:
+    env = {"ADDITIONAL_TARGETS": "one", "BUILD_ARG_A": "x y"}
+    shown = json.loads(run("build", "--print", "--json", env=env, cwd=work).succeeded().stdout)
+    assert shown["settings"]["context"] == {"value": ".", "origin": "default"}
+    assert shown["settings"]["build-args"]["value"] == [{"key": "A", "value": "x y", "origin": "BUILD_ARG_A"}]
+    first, last = shown["commands"]
+    assert "target=one" in first
+    assert "target=one" not in last
+    assert f"type=docker,dest={work}/image/image.tar" in last
+
+
+def test_secrets_are_masked(work: Path, run: ProgramRunner, fresh_secret: Callable[[], str]) -> None:
+    password, token = fresh_secret(), fresh_secret()
+    env = {"LOGIN": "PASS", "PASS": f"alice:{password}", "BUILD_ARG_P": password, "BUILDKIT_SECRETTEXT_t": token}
+    for form in ((), ("--json",)):
+        # The runner searches what is printed.
+        result = run("build", "--print", *form, ".", env=env, cwd=work).succeeded()
+        assert "build-arg:P=***" in result.stdout
+        assert "id=t,env=BUILDKIT_SECRETTEXT_t" in result.stdout
+
+
+def test_json_alone_is_told_what_it_goes_with(work: Path, run: ProgramRunner) -> None:
+    assert "--json goes with --print" in run("build", "--json", ".", cwd=work).ended_with(2).stderr
