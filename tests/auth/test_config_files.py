@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,7 +41,7 @@ def test_any_json_is_a_config_or_a_usage_error(document: Any) -> None:  # noqa: 
     except UsageError:
         return
     assert isinstance(config.creds_store, str)
-    assert isinstance(config.auths, dict)
+    assert isinstance(config.auths, Mapping)
 
 
 @given(content=st.binary(max_size=60))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,8 +40,7 @@ class Outcome(Enum):
     NOT_ASKED = "not asked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One line of the decision.
 
     Args:
@@ -70,8 +68,7 @@ class Attempt:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """What a registry will be shown, and how that came about.
 
     Args:
@@ -87,7 +84,7 @@ class Answer:
     registry: str
     step: Step
     source: str
-    credential: Credential | None = field(default=None, repr=False)
+    credential: Credential | None = None
     attempts: tuple[Attempt, ...] = ()
     fresh_until: datetime | None = None
     provider: str = ""

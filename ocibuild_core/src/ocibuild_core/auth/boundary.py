@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ocibuild_core.auth.answers import Step
 from ocibuild_core.auth.calls import Call, CallTimeout
@@ -36,8 +35,7 @@ _LAST_WORD = 0.5
 """Seconds past its deadline that a provider gets to say itself what did not answer it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What every provider is given alike.
 
     Args:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.auth import client
 from ocibuild_core.auth.config_files import OWN_HELPER
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 
     from ocibuild_core.auth.broker import Broker
 
-CONFIG = {"auths": {}, "credsStore": OWN_HELPER}
+CONFIG = f'{{"auths": {{}}, "credsStore": "{OWN_HELPER}"}}'
 """A store named for all registries also keeps docker from looking for one by itself.
 
 Source: docker/cli, `config.LoadDefaultConfigFile` and `credentials.DetectDefaultStore`.
@@ -32,8 +29,7 @@ _LONGEST_SHEBANG = 127
 """Bytes of a `#!` line that every Linux reads whole (execve(2): 127 before 5.1, 255 since)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComposedConfig:
+class ComposedConfig(NamedTuple):
     """The private directory of a build.
 
     Args:
@@ -64,7 +60,7 @@ def compose(
         programs = directory / "bin"
         programs.mkdir(mode=0o700)
         _write_helper(programs / PROGRAM, python, env.get("LD_LIBRARY_PATH", ""))
-        _write(directory / "config.json", json.dumps(CONFIG), 0o600)
+        _write(directory / "config.json", CONFIG, 0o600)
         socket_path = directory / "broker.sock"
         broker.listen(socket_path)
         try:
@@ -82,7 +78,7 @@ def compose(
 
 def _write_helper(path: Path, python: str, libraries: str) -> None:
     """The helper as one file: the installed script would import `site` and all of a virtual environment first."""
-    interpreter = python or shutil.which("python3")
+    interpreter = python or _python_on_path()
     if not interpreter:
         raise UsageError("no Python interpreter is known to run the credential helper", do="run ocibuild by one")
     source = Path(client.__file__).read_text(encoding="utf-8")
@@ -98,6 +94,12 @@ def _write_helper(path: Path, python: str, libraries: str) -> None:
     setting = f"LD_LIBRARY_PATH={_quote(libraries)} " if libraries else ""
     _write(program, source, 0o600)
     _write(path, f'#!/bin/sh\n{setting}exec {_quote(interpreter)} -ISB {_quote(str(program))} "$@"\n', 0o700)
+
+
+def _python_on_path() -> str | None:
+    import shutil  # noqa: PLC0415  # only where an interpreter does not know itself
+
+    return shutil.which("python3")
 
 
 def _quote(text: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocibuild_core.errors import UsageError
 
@@ -23,8 +23,7 @@ OWN_HELPER = "ocibuild"
 _SECRET_FIELDS = ("auth", "password", "identitytoken", "registrytoken")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigFile:
+class ConfigFile(NamedTuple):
     """One config as it is written; keys of registries as they are spelled there.
 
     Args:
@@ -36,10 +35,13 @@ class ConfigFile:
     """
 
     name: str
-    auths: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    cred_helpers: Mapping[str, str] = field(default_factory=dict)
+    auths: Mapping[str, Any] = MappingProxyType({})
+    cred_helpers: Mapping[str, str] = MappingProxyType({})
     creds_store: str = ""
-    proxies: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    proxies: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        return f"ConfigFile(name={self.name!r})"  # the rest may hold passwords
 
     def holds_secrets(self) -> bool:
         """Whether somebody who reads it learns a credential."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.auth.answers import NOTICE, Answer, Attempt, Outcome, Step
 from ocibuild_core.errors import CredentialsUnavailable, OcibuildError
@@ -30,8 +29,7 @@ SHORT_LIFE = timedelta(minutes=30)
 """A credential that lives shorter is worth a word: the push of a large image takes longer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """An answer, and whom to ask when it must be renewed."""
 
     answer: Answer
@@ -91,7 +89,7 @@ class Decider:
         if credential is not None:
             self._learned(credential)
         answer = self._answer(registry, decision.candidate, credential, decision.answer.attempts)
-        return replace(decision, answer=answer)
+        return decision._replace(answer=answer)
 
     def _ask(self, candidate: Candidate, registry: str) -> tuple[Credential | None, Attempt]:
         try:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocibuild_core.auth.answers import NOTICE
 from ocibuild_core.auth.config_files import (
@@ -16,7 +15,6 @@ from ocibuild_core.auth.config_files import (
     podman_config_paths,
     read_config,
 )
-from ocibuild_core.auth.user_helpers import HelperMissing, ask_helper
 from ocibuild_core.credentials import Credential, CredentialKind
 from ocibuild_core.errors import CredentialError, UsageError
 from ocibuild_core.registry.hosts import docker_key, host_of, normalise, split
@@ -30,8 +28,7 @@ HELPER_LASTING = 240.0
 """Seconds that a helper's answer is kept: it has no end that we could know, and BuildKit asks anew after 4 min 50 s."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """A credential that stands in the config itself."""
 
     who: str
@@ -46,8 +43,7 @@ class FileEntry:
         return _decode(self.entry, f"{self.who}: the entry for {self.registry}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HelperEntry:
+class HelperEntry(NamedTuple):
     """A credential helper that the config names.
 
     Args:
@@ -66,6 +62,8 @@ class HelperEntry:
 
     def credential(self) -> Credential | None:
         """What the helper has."""
+        from ocibuild_core.auth.user_helpers import HelperMissing, ask_helper  # noqa: PLC0415  # most users have none
+
         _refuse_registry_token(self.token_entry, f"{self.who}: the entry for {self.server}")
         try:
             return ask_helper(self.helper, self.server, env=self.env, timeout=self.timeout)
@@ -110,7 +108,7 @@ class UserConfig:
 
     def without_helpers(self) -> UserConfig:
         """The same without the helpers: for a process that is itself such a helper, so that none asks in circles."""
-        files = tuple(replace(file, cred_helpers={}, creds_store="") for file in self.files)
+        files = tuple(file._replace(cred_helpers={}, creds_store="") for file in self.files)
         return UserConfig(files, env=self._env, timeout=self._timeout)
 
     def proxies(self, daemon: str = "") -> dict[str, str]:
@@ -211,7 +209,7 @@ def _from_podman(env: Mapping[str, str], warn: Callable[[str], None]) -> list[Co
         scoped = [key for key in (*config.auths, *config.cred_helpers) if _registry_of(key) is None]
         if scoped:
             warn(f"{config.name}: {scoped[0]} is ignored, as BuildKit knows one credential a host, not one a path")
-    return [replace(config, creds_store="", proxies={}) for config in found]
+    return [config._replace(creds_store="", proxies={}) for config in found]
 
 
 def _warn_of_bad_entries(config: ConfigFile, warn: Callable[[str], None]) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.errors import UsageError
 from ocibuild_core.registry.globs import glob_matches, is_exact, parse_glob
@@ -21,8 +20,7 @@ NONE = "none"
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginItem:
+class LoginItem(NamedTuple):
     """A provider that the user named; it may answer for every registry that it knows.
 
     Args:
@@ -34,8 +32,7 @@ class LoginItem:
     origin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
+class Pin(NamedTuple):
     """A provider that the user named for certain registries.
 
     Args:
@@ -49,8 +46,7 @@ class Pin:
     origin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginSettings:
+class LoginSettings(NamedTuple):
     """All that the user said about logins.
 
     Args:

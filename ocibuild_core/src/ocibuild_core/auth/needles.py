@@ -104,3 +104,12 @@ def _beginnings(text: bytes, data: bytes, start: int) -> Iterator[int]:
 def _anchor(text: bytes) -> bytes:
     run = max(_PLAIN_RUN.findall(text), key=len, default=b"")
     return run[:_LONGEST_ANCHOR] if len(run) >= _SHORTEST_ANCHOR else text
+
+
+def to_bytes(text: str) -> bytes:
+    """As it stands in a log: bytes of the environment that are no UTF-8 come out as they came in."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        # Half a pair that stands for no byte: it came from JSON or YAML, not from the environment.
+        return text.encode(errors="surrogatepass")

@@ -7,8 +7,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
-import shutil
 import stat
 import time
 from pathlib import Path
@@ -47,14 +45,14 @@ def private_directory(env: Mapping[str, str], *, outside: Sequence[Path]) -> Ite
         try:
             _check_place(parent, outside)
             sweep(parent)
-            directory, lock = _make(parent, f"ocibuild-{os.getpid()}-{secrets.token_hex(4)}")
+            directory, lock = _make(parent, f"ocibuild-{os.getpid()}-{os.urandom(4).hex()}")
         except OSError as error:
             refusals.append(f"{parent} ({error.strerror})")
             continue
         try:
             yield directory
         finally:
-            shutil.rmtree(directory, ignore_errors=True)
+            _remove(directory)
             os.close(lock)
         return
     raise UsageError(
@@ -79,7 +77,7 @@ def sweep(parent: Path) -> None:
     for path in found:
         with contextlib.suppress(OSError):
             if _is_stale(path):
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
 
 
 def _check_place(parent: Path, outside: Sequence[Path]) -> None:
@@ -116,11 +114,22 @@ def _make(parent: Path, name: str) -> tuple[Path, int]:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         unnamed.rename(parent / name)
     except OSError:
-        shutil.rmtree(unnamed, ignore_errors=True)
+        _remove(unnamed)
         if lock >= 0:
             os.close(lock)
         raise
     return parent / name, lock
+
+
+def _remove(directory: Path) -> None:
+    """Remove what is in there as far as that is possible: files, and directories of files."""
+    with contextlib.suppress(OSError):
+        for path in directory.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                _remove(path)
+            else:
+                path.unlink(missing_ok=True)
+        directory.rmdir()
 
 
 def _check_executable(directory: Path) -> None:

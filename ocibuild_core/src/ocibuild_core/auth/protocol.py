@@ -6,11 +6,9 @@ Source: https://github.com/docker/docker-credential-helpers, credentials/credent
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ocibuild_core import __version__
-from ocibuild_core.auth.user_helpers import NOT_FOUND, TOKEN_USER
 from ocibuild_core.credentials import Credential, CredentialKind
 from ocibuild_core.errors import CredentialError, OcibuildError
 from ocibuild_core.registry.hosts import docker_key, normalise
@@ -23,13 +21,15 @@ if TYPE_CHECKING:
 
 PROGRAM = "docker-credential-ocibuild"
 
+NOT_FOUND = "credentials not found in native keychain"
+TOKEN_USER = "<token>"  # noqa: S105  # the protocol's mark for an identity token
+
 _NO_SERVER = "no credentials server URL"
 _NO_USERNAME = "no credentials username"
 _USAGE = f"Usage: {PROGRAM} <store|get|erase|list|version>"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(NamedTuple):
     """What the helper prints, and its exit status. May hold a secret: it is for stdout alone."""
 
     status: int

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.auth.answers import Step
 from ocibuild_core.errors import OcibuildError, PluginError
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("ocibuild.auth")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One who may be asked for a registry.
 
     Args:
@@ -48,8 +46,7 @@ class Candidate:
     fallback: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(NamedTuple):
     """Everything that decides, gathered.
 
     Args:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, quote_plus
+
+from ocibuild_core.auth.needles import to_bytes
 
 SHORTEST = 4
 """Characters. A shorter secret is not searched for on its own: masking every `a` would destroy the log and, by what is
@@ -20,8 +22,7 @@ _BASE64_LINE = 76
 _SAFE_IN_URLS = ("", "/", "$&+,/:;=@", "$&+=:@", "$&+,;=")
 
 
-@dataclass(frozen=True, slots=True)
-class Needle:
+class Needle(NamedTuple):
     """One text to look for.
 
     Args:
@@ -109,12 +110,3 @@ def _base64_lines(content: bytes) -> set[Needle]:
 def _both_alphabets(text: bytes, *, lead: int = 0, trail: int = 0, phase: int = 0) -> set[Needle]:
     url = text.translate(bytes.maketrans(b"+/", b"-_"))
     return {Needle(form, lead=lead, trail=trail, phase=phase) for form in (text, url)}
-
-
-def to_bytes(text: str) -> bytes:
-    """As it stands in a log: bytes of the environment that are no UTF-8 come out as they came in."""
-    try:
-        return text.encode(errors="surrogateescape")
-    except UnicodeEncodeError:
-        # Half a pair that stands for no byte: it came from JSON or YAML, not from the environment.
-        return text.encode(errors="surrogatepass")

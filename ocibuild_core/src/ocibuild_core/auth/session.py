@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.auth.broker import Broker
 from ocibuild_core.auth.compose import compose
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from ocibuild_core.options import OptionValues
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthSession:
+class AuthSession(NamedTuple):
     """What a build needs of auth.
 
     Args:

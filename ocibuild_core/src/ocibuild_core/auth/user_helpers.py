@@ -15,6 +15,7 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ocibuild_core.auth.protocol import NOT_FOUND, TOKEN_USER
 from ocibuild_core.credentials import Credential, CredentialKind
 from ocibuild_core.errors import CredentialError
 from ocibuild_core.secret import Secret
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 MAX_OUTPUT = 256 * 1024
 """More is no credential: a secret has at most 64 KiB."""
 
-NOT_FOUND = "credentials not found in native keychain"
-TOKEN_USER = "<token>"  # noqa: S105  # the protocol's mark for an identity token
 
 _PROGRAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
 _LONGEST_MESSAGE = 200
