@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _UNKNOWN_QUESTION = b"Unimplemented"
 """What a BuildKit answers that is too old to be asked for its version (gRPC's status code)."""
+_PATIENCE_AFTER_FAILURE = 5.0
 
 
 def reach(settings: EngineSettings) -> RemoteEngine:
@@ -119,8 +120,19 @@ class RemoteEngine(Engine):
             self._solver.environment(env, secret_names),
             on_output=on_output,
             on_event=on_event,
-            watch=Watch(fd=None, check=lambda: None),
+            watch=Watch(fd=None, check=self._check_it_is_there),
         )
+
+    def _check_it_is_there(self) -> None:
+        """Asked after a failure: a connection that breaks looks like a failed build."""
+        question = Capture([*self._solver.client, "debug", "info"], self._solver.environment({}))
+        code, printed = question.result(time.monotonic() + _PATIENCE_AFTER_FAILURE)
+        if code and _UNKNOWN_QUESTION not in printed:
+            raise EngineError(
+                f"the BuildKit at {self._settings.addr} went away during the build",
+                why=printed.decode(errors="replace").strip() or f"no answer within {_PATIENCE_AFTER_FAILURE:g} s",
+                do="look at its log, and build again when it runs",
+            )
 
     def request_stop(self) -> None:
         """See `Engine`."""
