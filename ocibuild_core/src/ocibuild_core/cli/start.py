@@ -34,10 +34,15 @@ class Start(NamedTuple):
 
 
 def read_start(argv: Sequence[str]) -> Start:
-    """How this process begins. Raises UsageError when a file of settings cannot be read."""
+    """How this process begins. Raises UsageError when a file of settings cannot be read or has unknown keys."""
     env = dict(os.environ)
     config = next(reversed(list(_values(argv, "--config"))), None)
     files = find_files(config=config, env=env, directory=os.getcwd())  # noqa: PTH109  # see `find_files`
+    if files:
+        from ocibuild_core.errors import raise_all  # noqa: PLC0415  # most runs have no file of settings
+        from ocibuild_core.settings.keys import unknown_keys  # noqa: PLC0415
+
+        raise_all([error for file in files for error in unknown_keys(file)])
     return Start(argv=tuple(argv), env=env, files=files)
 
 

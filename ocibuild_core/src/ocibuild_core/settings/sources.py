@@ -99,6 +99,8 @@ class Document(NamedTuple):
 
     def find(self, field: Field) -> Found | None:
         """See `Source.find`."""
+        if field.kind is Kind.NAMED:
+            return None
         key = field.request if self.is_request else field.name.replace("_", "-")
         value = self._lookup(key) if key else None
         if value is None or value == "":
