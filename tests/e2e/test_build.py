@@ -153,10 +153,6 @@ def test_what_is_wrong_is_said_with_its_code(
     assert files_in(work / "image") == {}
 
 
-def test_params_that_this_version_does_not_know_are_refused(work: Path, run: ProgramRunner) -> None:
-    assert "UNPACK_ROOTFS" in run("build", env={"UNPACK_ROOTFS": "true"}, cwd=work).ended_with(2).stderr
-
-
 def test_a_foreign_debug_is_ignored_on_a_laptop_and_an_error_in_a_pipeline(work: Path, run: ProgramRunner) -> None:
     env = {"DEBUG": "app:*"}
     assert "DEBUG='app:*' is ignored" in run("build", ".", env=env, cwd=work).succeeded().stderr

@@ -10,6 +10,7 @@ from ocibuild_core.exporters.docker import DockerExporter
 from ocibuild_core.exporters.metadata import MetadataExporter
 from ocibuild_core.exporters.oci import OciExporter
 from ocibuild_core.exporters.registry import RegistryExporter
+from ocibuild_core.exporters.rootfs import RootfsExporter
 from ocibuild_testkit.contracts import ExporterContract
 
 
@@ -47,6 +48,16 @@ class TestMetadata(ExporterContract):
     @pytest.fixture
     def exporter(self) -> MetadataExporter:
         return MetadataExporter()
+
+
+class TestRootfs(ExporterContract):
+    @pytest.fixture
+    def exporter(self) -> RootfsExporter:
+        return RootfsExporter()
+
+
+class TestRootfsOfAnOciArchive(TestRootfs):
+    output_oci = True
 
 
 class TestRegistry(ExporterContract):

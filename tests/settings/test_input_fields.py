@@ -26,6 +26,7 @@ CONTRACT = {
     "add_hosts": (("BUILDKIT_ADD_HOSTS",), "add_hosts"),
     "buildkit_extra_config": (("BUILDKIT_EXTRA_CONFIG",), "buildkit_extra_config"),
     "registry_mirrors": (("REGISTRY_MIRRORS",), "registry_mirrors"),
+    "unpack_rootfs": (("UNPACKROOTFS", "UNPACK_ROOTFS", "unpack_rootfs", "unpackrootfs"), "unpack_rootfs"),
     "output_oci": (("OUTPUTOCI", "OUTPUT_OCI", "output_oci", "outputoci"), "output_oci"),
 }
 PREFIXES = {

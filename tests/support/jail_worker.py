@@ -19,7 +19,7 @@ from ocibuild_core.errors import ExportError
 from ocibuild_core.unpack.removing import remove_tree
 from ocibuild_core.unpack.rootfs import unpack
 
-from support.trees import read_tree
+from support.trees import Node, read_tree
 
 for _name in ("isal.isal_zlib", "zlib", "compression.zstd", "backports.zstd"):
     try:
@@ -72,10 +72,9 @@ def serve(job: dict[str, Any], place: Path) -> dict[str, Any]:
     archive = place / "job" / "archive.tar"
     shutil.copyfile(job["archive"], archive)
     target = place / "job" / "rootfs"
-    target.mkdir()
     for name in job["keep_out"]:
         sys.modules[name] = None  # type: ignore[assignment]
-    before = read_tree(place, without=frozenset((b"job/rootfs",)))
+    before = surroundings(place)
     descriptors = count_descriptors()
     answer = outcome(archive, target, job["umask"])
     if job["spoil"]:
@@ -83,9 +82,9 @@ def serve(job: dict[str, Any], place: Path) -> dict[str, Any]:
     for name in job["keep_out"]:
         del sys.modules[name]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    after = read_tree(place, without=frozenset((b"job/rootfs",)))
+    after = surroundings(place)
     changed = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
-    tree = read_tree(target) if job["look"] else {}
+    tree = read_tree(target) if job["look"] and target.exists() else {}
     return {
         **answer,
         "tree": {path.decode("latin-1"): node.as_json() for path, node in tree.items()},
@@ -110,6 +109,13 @@ def outcome(archive: Path, target: Path, umask: int) -> dict[str, Any]:
     finally:
         os.umask(0o022)
     return {"error": "", "entries": made.entries, "notes": list(made.notes), "config": dict(made.config)}
+
+
+def surroundings(place: Path) -> dict[bytes, Node]:
+    """All around the tree, but for the directory that it is made in."""
+    found = read_tree(place, without=frozenset((b"job/rootfs",)))
+    del found[b"job"]
+    return found
 
 
 def spoil(path: Path) -> None:

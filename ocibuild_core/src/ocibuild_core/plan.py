@@ -80,6 +80,8 @@ def choose_outputs(settings: BuildSettings, directory: Path) -> tuple[OutputChoi
     if not chosen and directory.is_dir():
         names = OCI_EXPORTERS if writes_oci(settings, ()) else DEFAULT_EXPORTERS
         chosen = [OutputChoice(name=name, options={}) for name in names]
+    if chosen and settings.unpack_rootfs and all(choice.name != "rootfs" for choice in chosen):
+        chosen.append(OutputChoice(name="rootfs", options={}))
     short = [OutputChoice(name=name, options=options) for name, options in short_outputs(settings)]
     return (*chosen, *short)
 

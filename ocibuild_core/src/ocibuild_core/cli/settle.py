@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ocibuild_core.errors import UsageError
-from ocibuild_core.settings.fields import four_spellings
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import CommandLine, Document, Environment
 from ocibuild_core.settings.values import parse_bool
@@ -38,7 +36,6 @@ def settle(start: Start, line: Line) -> Settled:
     env = {name: value for name, value in start.env.items() if name not in foreign}
     files = (Document(file.values, file.name, trusted=file.trusted) for file in start.files)
     settings = resolve([CommandLine(line.values, env), Environment(env), *files])
-    _refuse_what_is_to_come(env)
     warnings = tuple(
         f"{name}={start.env[name]!r} is ignored: it is not a boolean, so it seems to be meant for another program"
         for name in foreign
@@ -57,17 +54,3 @@ def _is_bool(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# Params of the Concourse task that this version does not act on yet: an error is better than a build without them.
-_TO_COME = ("UNPACK_ROOTFS",)
-
-
-def _refuse_what_is_to_come(env: Mapping[str, str]) -> None:
-    spelt = {spelling for name in _TO_COME for spelling in four_spellings(name)}
-    used = sorted(name for name, value in env.items() if value and name in spelt)
-    used = [name for name in used if env[name] not in ("false", "0")]
-    if used:
-        raise UsageError(
-            f"not supported by this version: {', '.join(used)}", do="unset it, or stay with the task you use"
-        )

@@ -13,6 +13,7 @@ from ocibuild_core.exporters.load import LoadExporter
 from ocibuild_core.exporters.metadata import MetadataExporter
 from ocibuild_core.exporters.oci import OciExporter
 from ocibuild_core.exporters.registry import RegistryExporter
+from ocibuild_core.exporters.rootfs import RootfsExporter
 from ocibuild_core.hooks import hookimpl
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def ocibuild_exporters() -> Iterable[Exporter]:
         DigestExporter(),
         ManifestDigestExporter(),
         MetadataExporter(),
+        RootfsExporter(),
         RegistryExporter(),
         LoadExporter(),
     ]

@@ -39,6 +39,7 @@ class BuildSettings(NamedTuple):
     pull: bool
     output: tuple[str, ...]
     output_oci: bool
+    unpack_rootfs: bool
     tags: tuple[str, ...]
     push: bool
     load: bool

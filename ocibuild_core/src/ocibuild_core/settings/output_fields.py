@@ -16,6 +16,15 @@ OUTPUT_FIELDS: tuple[Field, ...] = (
         default=False,
     ),
     Field(
+        name="unpack_rootfs",
+        help="Unpack the image as well: rootfs/ and metadata.json beside the archive; also --output rootfs.",
+        group=OUTPUT,
+        kind=Kind.BOOL,
+        env=four_spellings("UNPACK_ROOTFS"),
+        request="unpack_rootfs",
+        default=False,
+    ),
+    Field(
         name="tags",
         help="Name of the image, in archives and for --push and --load.",
         group=OUTPUT,

@@ -50,8 +50,7 @@ def unpack(archive: Path, target: Path, *, tell: Callable[[str], None], platform
 
     Args:
         archive: the archive.
-        target: an empty directory that nobody else can reach while it is filled; half a tree stays in it after a
-            failure.
+        target: the directory to make, where nobody else can reach it meanwhile. After a failure half a tree is there.
         tell: takes a line about progress every few seconds.
         platform: which image, where the archive holds several.
 
@@ -65,7 +64,10 @@ def unpack(archive: Path, target: Path, *, tell: Callable[[str], None], platform
             image = read_image(file, platform)
         except (LayerError, OSError) as error:
             raise ExportError(f"cannot read the image in {archive.name}", why=_reason(error)) from None
-        return _unpack(file, image, target, tell)
+        try:
+            return _unpack(file, image, target, tell)
+        except OSError as error:
+            raise ExportError("cannot write the root file system", why=_reason(error)) from None
 
 
 def _unpack(file: int, image: Image, target: Path, tell: Callable[[str], None]) -> Unpacked:
@@ -74,7 +76,7 @@ def _unpack(file: int, image: Image, target: Path, tell: Callable[[str], None]) 
     progress = Progress(tell, sum(blob.size for blob in image.layers))
     attributes = attributes_for_this_user(notes)
     entries = 0
-    with Directories(_open_root(target)) as directories, ReadAhead(_all_pieces(readers)) as pieces:
+    with Directories(_make_root(target)) as directories, ReadAhead(_all_pieces(readers)) as pieces:
         applier = Applier(directories, Nodes(attributes, notes), attributes)
         for number, blob in enumerate(image.layers, start=1):
             name = f"layer {number} of {len(image.layers)}"
@@ -87,8 +89,9 @@ def _unpack(file: int, image: Image, target: Path, tell: Callable[[str], None]) 
     return Unpacked(config=image.config, entries=entries, notes=tuple(notes.lines()))
 
 
-def _open_root(target: Path) -> int:
-    """The root, without what it inherited from the directory it was made in."""
+def _make_root(target: Path) -> int:
+    """The root, without what it inherits from the directory it is made in."""
+    target.mkdir()
     root = os.open(target, _DIRECTORY)
     for name in os.listxattr(root):
         if name.startswith("system.posix_acl_"):
