@@ -26,6 +26,7 @@ def steps(running: Running) -> dict[str, Mapping[str, Any]]:
 
 def test_a_build_runs_and_leaves_nothing_but_its_cache(scene: Scene) -> None:
     running = scene.build().succeeded().is_gone(within=0)
+    assert not Path(f"/proc/{running.facts['keeper']}").exists(), "the keeper was left to others to reap"
     assert "echo built" in running.text
     assert "tracing logs" not in running.text
     assert [step for step in steps(running) if "echo built" in step]

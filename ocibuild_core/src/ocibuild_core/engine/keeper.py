@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
 _STOPPING = 3.0
 """Seconds that the program waits for the keeper's work, which goes on without it."""
+_ENDING = 0.1
+"""Seconds that it waits for the keeper's own end: not every parent of ours would reap it."""
 
 
 class Isolation(Enum):
@@ -170,9 +172,14 @@ class Keeper:
         os.close(self.fd)
         self._lifeline = -1
         self.reports.is_closed = True
-        # After its last word it may still sweep; then it is not ours to wait for.
+        self._reap()
+
+    def _reap(self) -> None:
+        """Wait for the end of its process, which follows its last word at once unless there is much to sweep."""
+        deadline = time.monotonic() + _ENDING
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, os.WNOHANG)
+            while os.waitpid(self.pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+                time.sleep(0.0005)
 
     def _order(self, text: str) -> None:
         # A keeper that was killed is found out by its reports.
