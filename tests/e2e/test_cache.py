@@ -204,3 +204,19 @@ def test_a_cache_in_s3_takes_its_credentials_from_the_environment(fresh: Callabl
     assert not ran(fresh("--cache-from", cache, env=env))
     refused = fresh("--cache-to", f"{cache},secret_access_key=of-the-tests-only", env=env).ended_with(2)
     assert "of-the-tests-only" not in refused.stderr
+
+
+@pytest.mark.parametrize("form", ["true", "false"])
+def test_what_buildkit_itself_wrote_there_is_taken_over(work: Path, fresh: Callable[..., Run], form: str) -> None:
+    assert ran(fresh("--cache-to", f"type=local,dest=cache,mode=max,image-manifest={form}"))
+    assert (work / "cache" / "index.json").exists()
+    assert not ran(fresh())
+    assert not ran(fresh())
+
+
+def test_buildkit_itself_reads_what_is_there(work: Path, fresh: Callable[..., Run]) -> None:
+    (work / "cache").mkdir()
+    assert ran(fresh())
+    (work / "cache").rename(work / "elsewhere")
+    assert ran(fresh())
+    assert not ran(fresh("--cache-from", "type=local,src=elsewhere"))
