@@ -228,6 +228,14 @@ def test_a_signal_ends_it_cleanly_and_soon(work: Path, run: ProgramRunner, numbe
     assert files_in(work / "image") == {}
 
 
+def test_a_signal_that_was_ignored_stays_ignored(work: Path, run: ProgramRunner) -> None:
+    busybox_context(work, "sleep 3")
+    with started(run, work, {}, ignoring=True) as process:
+        wait_for(lambda: b"sleep 3" in (work.parent / "output").read_bytes(), process)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(60) == 0
+
+
 @pytest.mark.parametrize("who", ["root", "ordinary_user"])
 def test_sigkill_in_the_middle_of_a_step_leaves_nothing(
     request: pytest.FixtureRequest, work: Path, run: ProgramRunner, sandbox: Path, who: str
@@ -256,8 +264,14 @@ def with_target(work: Path) -> Path:
     return work
 
 
-def started(run: ProgramRunner, work: Path, env: dict[str, str], user: OrdinaryUser | None = None) -> Starter:
-    return Starter(run, work, env, user)
+def started(
+    run: ProgramRunner, work: Path, env: dict[str, str], user: OrdinaryUser | None = None, *, ignoring: bool = False
+) -> Starter:
+    """`build` in the background; `ignoring` starts it as `nohup` would."""
+    starter = Starter(run, work, env, user)
+    if ignoring:
+        starter.command = ["nohup", *starter.command]
+    return starter
 
 
 class Starter:
@@ -265,14 +279,14 @@ class Starter:
 
     def __init__(self, run: ProgramRunner, work: Path, env: dict[str, str], user: OrdinaryUser | None) -> None:
         command = [str(PROGRAMS / "build"), "--progress", "plain", "."]
-        self._command = user.command(*command) if user else command
+        self.command = user.command(*command) if user else command
         self._env = {**run.env(user), **env}
         self._work = work
 
     def __enter__(self) -> subprocess.Popen[bytes]:
         output = (self._work.parent / "output").open("wb")
         self._process = subprocess.Popen(
-            self._command, cwd=self._work, env=self._env, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            self.command, cwd=self._work, env=self._env, stdout=output, stderr=output, stdin=subprocess.DEVNULL
         )
         output.close()
         return self._process

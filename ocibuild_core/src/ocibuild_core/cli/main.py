@@ -47,7 +47,9 @@ class Interrupted(BaseException):
 def _run(main: Callable[[], object]) -> NoReturn:
     """Run a program and end the process with the right code."""
     for number in _SIGNALS:
-        signal.signal(number, _interrupt)
+        # What was ignored when we were started stays so: that is how `nohup` works.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     _leave(_exit_code(main))
 
 
