@@ -10,7 +10,7 @@ import sys
 import textwrap
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ForwardRef
 
 from ocibuild_core.option_docs import docs_row, spelling_rows
 from ocibuild_core.spellings import Owner, OwnerKind, spell
@@ -160,6 +160,8 @@ class _Text:
 
 
 def _annotation(annotation: object) -> str:
+    if isinstance(annotation, ForwardRef):  # what a named tuple makes of a text
+        annotation = annotation.__forward_arg__
     return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
 
 

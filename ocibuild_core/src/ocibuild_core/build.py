@@ -5,10 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import gettempdir
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.engine_choice import engine_settings
 from ocibuild_core.errors import BuildError, OcibuildError, raise_all
@@ -29,12 +27,12 @@ if TYPE_CHECKING:
     from ocibuild_core.image_args import ImageArgument
     from ocibuild_core.options import OptionValues
     from ocibuild_core.plan import BuildPlan, Target
+    from ocibuild_core.publish import Staging
     from ocibuild_core.settings.model import BuildSettings
     from ocibuild_core.terminal import Talk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildInput:
+class BuildInput(NamedTuple):
     """Everything that a build is made from.
 
     Args:
@@ -73,7 +71,6 @@ def build(given: BuildInput) -> None:
         from ocibuild_core.cache_directory import open_cache  # noqa: PLC0415
         from ocibuild_core.cache_keeping import CACHE_DIRECTORY, cache_bound, keep_cache  # noqa: PLC0415
         from ocibuild_core.exports import finish, stage  # noqa: PLC0415
-        from ocibuild_core.image_args import prepare_images  # noqa: PLC0415
         from ocibuild_core.inputs import secret_values  # noqa: PLC0415
         from ocibuild_core.publish import Staging, publish  # noqa: PLC0415
 
@@ -95,7 +92,7 @@ def build(given: BuildInput) -> None:
         _make_ready(given, engine, session, plans)
         staging = stack.enter_context(Staging())
         cache = open_cache(Path.cwd() / CACHE_DIRECTORY, staging)
-        images = prepare_images(given.settings, staging, Path(gettempdir()))
+        images = _prepare_images(given.settings, staging)
         solved = []
         for plan in plans:
             staged = stage(plan, staging)
@@ -108,6 +105,16 @@ def build(given: BuildInput) -> None:
         if cache:
             keep_cache(cache, bound, given.talk)
     _report(given, artifacts, time.monotonic() - started)
+
+
+def _prepare_images(settings: BuildSettings, staging: Staging) -> Sequence[ImageArgument]:
+    if not settings.image_args:
+        return ()
+    from tempfile import gettempdir  # noqa: PLC0415  # most builds have no such images
+
+    from ocibuild_core.image_args import prepare_images  # noqa: PLC0415
+
+    return prepare_images(settings, staging, Path(gettempdir()))
 
 
 def plan_targets(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _INDEX = "index.json"
 _MOST_MANIFESTS = 8
 """Each is one more cache to import."""
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = r"sha256:[0-9a-f]{64}"
 
 
 class Kept(NamedTuple):
@@ -150,7 +150,7 @@ def _manifests_of(layout: Path) -> list[dict[str, Any]]:
     """What `index.json` lists; nothing when there is none, or none that makes sense: a cache may always be lost."""
     try:
         listed = json.loads((layout / _INDEX).read_bytes())["manifests"]
-        return [one for one in listed if _DIGEST.fullmatch(one["digest"]) and isinstance(one["size"], int)]
+        return [one for one in listed if re.fullmatch(_DIGEST, one["digest"]) and isinstance(one["size"], int)]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
@@ -160,7 +160,7 @@ def _references(layout: Path, manifest: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         content = json.loads(_blob(layout, manifest["digest"]).read_bytes())
         listed = [content.get("config"), *content.get("layers", ()), *content.get("manifests", ())]
-        return [one for one in listed if one and _DIGEST.fullmatch(one["digest"]) and isinstance(one["size"], int)]
+        return [one for one in listed if one and re.fullmatch(_DIGEST, one["digest"]) and isinstance(one["size"], int)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class Clock(Protocol):
@@ -22,6 +24,8 @@ class SystemClock:
 
     def now(self) -> datetime:
         """See `Clock.now`."""
+        from datetime import UTC, datetime  # noqa: PLC0415  # many builds have no login that ends
+
         return datetime.now(UTC)
 
     def monotonic(self) -> float:

@@ -8,29 +8,27 @@ know (ONBUILD triggers of a base, instructions of another frontend) is not found
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
-_HEREDOC = re.compile(r"<<(-?)\s*([\"']?)([a-zA-Z_][a-zA-Z0-9_]*)\2")
+_DIRECTIVE = r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*"
+_HEREDOC = r"<<(-?)\s*([\"']?)([a-zA-Z_][a-zA-Z0-9_]*)\2"
 _HEREDOC_INSTRUCTIONS = frozenset({"RUN", "COPY", "ADD"})
-_VARIABLE = re.compile(
+_VARIABLE = (
     r"\\(?P<escaped>.)"
     r"|\$(?P<plain>[a-zA-Z_][a-zA-Z0-9_]*)"
     r"|\$\{(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)(?:(?P<operator>:?[-+?])(?P<word>[^{}]*))?\}"
     r"|(?P<other>\$\{)"
 )
-_FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?\s*")
+_FLAG = r"--([a-z-]+)(?:=(\S*))?\s*"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageUse:
+class ImageUse(NamedTuple):
     """One image that the build will ask a registry for.
 
     Args:
@@ -44,17 +42,16 @@ class ImageUse:
     line: int
 
 
-@dataclass(slots=True)
 class _Stage:
-    name: str
-    base: ImageUse
-    platform: str = ""
-    first_run: int = 0
-    uses: list[ImageUse] = field(default_factory=list)
+    def __init__(self, name: str, base: ImageUse, platform: str) -> None:
+        self.name = name
+        self.base = base
+        self.platform = platform
+        self.first_run = 0
+        self.uses: list[ImageUse] = []
 
 
-@dataclass(frozen=True, slots=True)
-class _Instruction:
+class _Instruction(NamedTuple):
     keyword: str
     rest: str
     line: int
@@ -119,7 +116,7 @@ def _directives(lines: Sequence[str]) -> tuple[list[ImageUse], str]:
     found: list[ImageUse] = []
     escape = "\\"
     for number, line in enumerate(lines, start=1):
-        match = _DIRECTIVE.fullmatch(line.strip().removeprefix("\ufeff"))
+        match = re.fullmatch(_DIRECTIVE, line.strip().removeprefix("\ufeff"))
         if not match:
             break
         key, value = match[1].lower(), match[2]
@@ -146,7 +143,7 @@ def _instructions(lines: Sequence[str], escape: str) -> Iterator[_Instruction]:
         joined = ""
         yield _Instruction(keyword.upper(), rest.strip(), start)
         if keyword.upper() in _HEREDOC_INSTRUCTIONS:
-            for dash, _, word in _HEREDOC.findall(rest):
+            for dash, _, word in re.findall(_HEREDOC, rest):
                 _skip_heredoc(rows, word, strip_tabs=bool(dash))
 
 
@@ -184,7 +181,7 @@ def _declare(rest: str, variables: dict[str, str], build_args: Mapping[str, str]
 def _stage(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
     rest = instruction.rest
     platform = ""
-    while flag := _FLAG.match(rest):
+    while flag := re.match(_FLAG, rest):
         platform = flag[2] or "" if flag[1] == "platform" else platform
         rest = rest[flag.end() :]
     words = rest.split()
@@ -196,7 +193,7 @@ def _stage(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
 def _copied(instruction: _Instruction) -> list[ImageUse]:
     rest = instruction.rest
     uses = []
-    while flag := _FLAG.match(rest):
+    while flag := re.match(_FLAG, rest):
         if flag[1] == "from" and flag[2]:
             purpose = f"{instruction.keyword} --from"
             uses.append(ImageUse(reference=flag[2].strip("\"'"), purpose=purpose, line=instruction.line))
@@ -207,7 +204,7 @@ def _copied(instruction: _Instruction) -> list[ImageUse]:
 def _mounted(instruction: _Instruction) -> list[ImageUse]:
     rest = instruction.rest
     uses = []
-    while flag := _FLAG.match(rest):
+    while flag := re.match(_FLAG, rest):
         if flag[1] == "mount":
             fields = dict(pair.partition("=")[::2] for pair in (flag[2] or "").split(","))
             if fields.get("from"):
@@ -263,5 +260,5 @@ def expand(text: str, variables: Mapping[str, str]) -> str | None:
         unknown = unknown or (operator.endswith("?") and not is_set)
         return value or ""
 
-    expanded = _VARIABLE.sub(replace, text)
+    expanded = re.sub(_VARIABLE, replace, text)
     return None if unknown else expanded

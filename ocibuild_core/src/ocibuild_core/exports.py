@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import gettempdir
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ocibuild_core.errors import ExportError, OcibuildError, PluginError, UsageError
 from ocibuild_core.export_records import Artifact, ExportPlan, ExportResults
@@ -34,8 +32,7 @@ def ask_for_plan(loaded: LoadedExporter, request: ExportRequest) -> ExportPlan:
     return plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagedOutputs:
+class StagedOutputs(NamedTuple):
     """Where BuildKit writes, beside the final names.
 
     Args:
@@ -53,12 +50,18 @@ def stage(plan: BuildPlan, staging: Staging) -> StagedOutputs:
     directories = []
     for export in plan.exports:
         # What leaves the machine is made where it disturbs nobody: no output directory comes into being for it.
-        anchor = export.plan.destinations[0] if export.plan.destinations else Path(gettempdir()) / "artifact"
+        anchor = export.plan.destinations[0] if export.plan.destinations else _nowhere()
         directories.append(staging.beside(anchor))
         for output in export.plan.outputs:
             if output.has_file and output not in files:
                 files[output] = staging.beside(anchor) / "output"
     return StagedOutputs(files=files, staging=directories)
+
+
+def _nowhere() -> Path:
+    from tempfile import gettempdir  # noqa: PLC0415  # most outputs stay here
+
+    return Path(gettempdir()) / "artifact"
 
 
 def finish(plan: BuildPlan, staged: StagedOutputs, metadata: Mapping[str, object]) -> list[Artifact]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_URL = re.compile(r"https?://(\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)(/[^\s\"']*)?")
-_PUSH = re.compile(r"failed to push (\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)/")
+_URL = r"https?://(\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)(/[^\s\"']*)?"
+_PUSH = r"failed to push (\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)/"
 """A refused push names the reference; whether a URL follows depends on what the registry answered."""
 _PUSHING = "pushing manifest for "
 """How BuildKit names the last step of a push (util/push/push.go)."""
@@ -42,8 +41,7 @@ _MARKS: tuple[tuple[str, Refusal], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryRefusal:
+class RegistryRefusal(NamedTuple):
     """A registry that refused during a build.
 
     Args:
@@ -110,8 +108,8 @@ def _host_in(vertex: str, text: str) -> str:
     first = last.partition("/")[0]
     if "/" in last and ("." in first or ":" in first or first == "localhost"):
         return first
-    pushed = _PUSH.search(text)
+    pushed = re.search(_PUSH, text)
     if pushed:
         return pushed[1]
-    urls: Iterable[tuple[str, str]] = _URL.findall(text)
+    urls: Iterable[tuple[str, str]] = re.findall(_URL, text)
     return next((host for host, _ in urls), "")

@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from ocibuild_core.secret import Secret
     from ocibuild_core.settings.model import BuildSettings, Pair
 
-_REMOTE_CONTEXT = re.compile(r"(?:https?|git|ssh)://|git@|github\.com/")
-_GIT_CONTEXT = re.compile(r"(?:git|ssh)://|git@|github\.com/|https?://[^?#]*\.git(?:[?#]|$)")
-_SIZE = re.compile(r"(\d+)([kmg]?)b?", re.IGNORECASE)
+_REMOTE_CONTEXT = r"(?:https?|git|ssh)://|git@|github\.com/"
+_GIT_CONTEXT = r"(?:git|ssh)://|git@|github\.com/|https?://[^?#]*\.git(?:[?#]|$)"
+_SIZE = r"(?i)(\d+)([kmg]?)b?"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _CONTEXT_SCHEMES = ("docker-image://", "oci-layout://", "https://", "http://", "git://", "ssh://", "git@")
 _LARGEST_SECRET = 500 * 1024
 """What BuildKit takes (session/secrets/secretsprovider/store.go in moby/buildkit)."""
-_ANNOTATION_TYPE = re.compile(r"(manifest|index|manifest-descriptor|index-descriptor)(\[[^\]]*\])?:(.+)")
+_ANNOTATION_TYPE = r"(manifest|index|manifest-descriptor|index-descriptor)(\[[^\]]*\])?:(.+)"
 _ANNOTATED = frozenset({"docker", "oci", "image"})
 
 
 def is_remote_context(context: str) -> bool:
     """Whether BuildKit fetches the context itself."""
-    return bool(_REMOTE_CONTEXT.match(context))
+    return bool(re.match(_REMOTE_CONTEXT, context))
 
 
 def is_git_context(context: str) -> bool:
     """Whether the engine needs git for it (util/gitutil in moby/buildkit)."""
-    return bool(_GIT_CONTEXT.match(context))
+    return bool(re.match(_GIT_CONTEXT, context))
 
 
 def input_options(settings: BuildSettings) -> dict[str, str]:
@@ -138,7 +138,7 @@ def annotation_attributes(settings: BuildSettings, output_type: str) -> dict[str
 
 
 def _annotation(pair: Pair) -> tuple[str, str]:
-    typed = _ANNOTATION_TYPE.fullmatch(pair.key)
+    typed = re.fullmatch(_ANNOTATION_TYPE, pair.key)
     name = f"annotation-{typed[1]}{typed[2] or ''}.{typed[3]}" if typed else f"annotation.{pair.key}"
     return name, pair.value
 
@@ -186,7 +186,7 @@ def _host_line(text: str, origin: str) -> str:
 
 
 def _bytes(text: str, origin: str) -> int:
-    found = _SIZE.fullmatch(text.strip())
+    found = re.fullmatch(_SIZE, text.strip())
     if not found:
         raise UsageError(f"{origin} {text!r}: not a size", do="write a number of bytes, or 64m, 1g")
     return int(found[1]) * _UNITS[found[2].lower()]

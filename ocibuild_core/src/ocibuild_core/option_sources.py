@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from types import MappingProxyType
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ocibuild_core.credentials import MAX_SECRET_BYTES
 from ocibuild_core.errors import OcibuildError, UsageError, raise_all
@@ -25,8 +25,7 @@ REQUEST = "request"
 _LONGEST_SHOWN = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(NamedTuple):
     """A parsed file of settings.
 
     Args:
@@ -58,8 +57,7 @@ class StdinOnce:
         return self._stream.read(limit)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptionSources:
+class OptionSources(NamedTuple):
     """Everything that a user said about options, wherever he said it; the first of the four that has a value wins.
 
     Args:
@@ -70,15 +68,14 @@ class OptionSources:
         stdin: where `--…-file -` reads from; None refuses it.
     """
 
-    cli: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    request: Mapping[str, object] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
+    cli: Mapping[str, Sequence[str]] = MappingProxyType({})
+    request: Mapping[str, object] = MappingProxyType({})
+    env: Mapping[str, str] = MappingProxyType({})
     yaml: Sequence[Document] = ()
     stdin: StdinOnce | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
+class _Given(NamedTuple):
     """One thing that the user said: the spelling, and how to get the value."""
 
     origin: str

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ocibuild_core.options import Option, OptionValue
 
 # Eighteen digits fit every 64-bit integer and keep `int()` from its limit on long texts.
-_INT = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_INT = r"(?a)[+-]?[0-9]{1,18}"
 
 
 def parse_text(option: Option, text: str) -> OptionValue:
@@ -67,7 +67,7 @@ def _scalar(value: object) -> str:
 
 
 def _int(text: str) -> int:
-    if not _INT.fullmatch(text.strip()):
+    if not re.fullmatch(_INT, text.strip()):
         raise ValueError("not a whole number")
     return int(text)
 

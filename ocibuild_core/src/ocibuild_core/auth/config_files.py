@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from pathlib import Path
@@ -164,6 +163,8 @@ def _read(path: Path) -> tuple[bytes, os.stat_result]:
 
 
 def _parse_json(content: bytes, name: str) -> Any:  # noqa: ANN401  # JSON
+    import json  # noqa: PLC0415  # many users have no config
+
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

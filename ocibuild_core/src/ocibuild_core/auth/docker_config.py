@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -264,6 +262,9 @@ def _decode(entry: object, what: str) -> Credential | None:
 
 
 def _split_auth(auth: str, what: str) -> tuple[str, str]:
+    import base64  # noqa: PLC0415  # only where somebody has such an entry
+    import binascii  # noqa: PLC0415
+
     # Go's decoder skips line ends inside base64 (https://pkg.go.dev/encoding/base64#Encoding.Decode).
     try:
         plain = base64.b64decode(auth.replace("\n", "").replace("\r", ""), validate=True).decode()

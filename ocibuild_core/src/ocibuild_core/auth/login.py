@@ -17,7 +17,7 @@ DEFAULT_TIMEOUT = 30.0
 NONE = "none"
 """The item that keeps providers that nobody named from being asked."""
 
-_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", re.ASCII)
+_NAME = r"(?a)[a-z][a-z0-9]*([-_][a-z0-9]+)*"
 
 
 class LoginItem(NamedTuple):
@@ -128,7 +128,7 @@ def _add_pin(pins: dict[str, Pin], pin: Pin) -> None:
 
 
 def _checked(name: str, origin: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         # The text may be a password that was given in the wrong place: it is not repeated.
         raise UsageError(
             f"{origin} holds an item that is no name of a login",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Span = tuple[int, int, int | None]
 """Start, end, and the phase of `Needle`."""
 
-_PLAIN_RUN = re.compile(rb"[A-Za-z0-9]+")
+_PLAIN_RUN = rb"[A-Za-z0-9]+"
 _SHORTEST_ANCHOR = 4
 _LONGEST_ANCHOR = 24
 _END = 4
@@ -102,7 +102,7 @@ def _beginnings(text: bytes, data: bytes, start: int) -> Iterator[int]:
 
 
 def _anchor(text: bytes) -> bytes:
-    run = max(_PLAIN_RUN.findall(text), key=len, default=b"")
+    run = max(re.findall(_PLAIN_RUN, text), key=len, default=b"")
     return run[:_LONGEST_ANCHOR] if len(run) >= _SHORTEST_ANCHOR else text
 
 

@@ -5,7 +5,6 @@ Source: https://github.com/docker/docker-credential-helpers, credentials/credent
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ocibuild_core import __version__
@@ -166,6 +165,8 @@ def _registry(server: str) -> str:
 
 
 def _credential_fields(question: bytes) -> dict[str, str]:
+    import json  # noqa: PLC0415  # see `_json`
+
     try:
         fields: Any = json.loads(question.decode())
     except (ValueError, RecursionError):
@@ -177,6 +178,8 @@ def _credential_fields(question: bytes) -> dict[str, str]:
 
 
 def _json(document: Mapping[str, str]) -> Reply:
+    import json  # noqa: PLC0415  # a helper is not asked in every build
+
     return Reply(status=0, output=json.dumps(document).encode() + b"\n")
 
 

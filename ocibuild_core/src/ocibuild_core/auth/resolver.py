@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.answers import Answer
 from ocibuild_core.auth.calls import side_by_side
-from ocibuild_core.auth.deciding import Decider, Decision
 from ocibuild_core.auth.owed import owed_registries
 from ocibuild_core.errors import CredentialError, OcibuildError, raise_all
 from ocibuild_core.registry.hosts import normalise
@@ -17,6 +16,7 @@ from ocibuild_core.registry.hosts import normalise
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from ocibuild_core.auth.deciding import Decider, Decision
     from ocibuild_core.auth.rules import Rules
     from ocibuild_core.clock import Clock
     from ocibuild_core.credentials import Credential
@@ -36,7 +36,8 @@ class Resolver:
     def __init__(self, rules: Rules, *, clock: Clock, learned: Callable[[Credential], None] | None = None) -> None:
         self._rules = rules
         self._clock = clock
-        self._decider = Decider(rules, clock=clock, learned=learned or _ignore)
+        self._learned = learned or _ignore
+        self._made_decider: Decider | None = None
         self._lock = threading.Lock()
         self._decisions: dict[str, Decision] = {}
         self._flights: dict[str, _Flight] = {}
@@ -138,10 +139,19 @@ class Resolver:
     def _is_fresh(self, answer: Answer) -> bool:
         return answer.fresh_until is None or self._clock.now() < answer.fresh_until
 
+    def _decider(self) -> Decider:
+        from ocibuild_core.auth.deciding import Decider  # noqa: PLC0415  # many builds need no registry
+
+        with self._lock:
+            if self._made_decider is None:
+                self._made_decider = Decider(self._rules, clock=self._clock, learned=self._learned)
+            return self._made_decider
+
     def _fly(self, flight: _Flight, name: str, old: Decision | None) -> None:
         """Decide or renew, and let all who ask meanwhile have the same."""
         try:
-            decision = self._decider.renew(old) if old else self._decider.decide(name)
+            decider = self._decider()
+            decision = decider.renew(old) if old else decider.decide(name)
             flight.answer = decision.answer
             with self._lock:
                 self._decisions[name] = decision

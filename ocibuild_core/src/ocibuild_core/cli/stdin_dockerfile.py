@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,8 @@ def dockerfile_from_stdin(settings: BuildSettings, stdin: StdinOnce | None) -> I
         yield settings
         return
     origin = settings.origin("dockerfile")
+    import tempfile  # noqa: PLC0415  # most Dockerfiles are files
+
     if is_remote_context(settings.context):
         raise UsageError(f"{origin} -: not with a remote context", do="clone it, then build the directory")
     content = stdin.read(origin, _LARGEST + 1)

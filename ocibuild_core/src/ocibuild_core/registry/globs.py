@@ -7,7 +7,7 @@ import re
 from ocibuild_core.errors import UsageError
 from ocibuild_core.registry.hosts import normalise
 
-_ALLOWED = re.compile(r"[a-z0-9.:\[\]*-]+", re.ASCII)
+_ALLOWED = r"(?a)[a-z0-9.:\[\]*-]+"
 
 
 def parse_glob(text: str, *, what: str) -> str:
@@ -28,7 +28,7 @@ def parse_glob(text: str, *, what: str) -> str:
             raise _error(text, what)
         return registry
     plain = plain.removesuffix("/").removesuffix(":443")
-    if not _ALLOWED.fullmatch(plain):
+    if not re.fullmatch(_ALLOWED, plain):
         raise _error(text, what)
     return plain
 

@@ -7,7 +7,7 @@ The name is `host` or `host:port` in lower case. Docker Hub is `docker.io`; port
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ocibuild_core.errors import UsageError
 
@@ -24,9 +24,9 @@ _DOCKER_HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docke
 
 # The grammar of distribution/reference (regexp.go): what is no host there can't stand in an image reference either.
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_AUTHORITY = re.compile(rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:.]+\])(?::(?P<port>[0-9]{{1,5}}))?", re.ASCII)
-_PORT = re.compile(r":[0-9]+$", re.ASCII)
-_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
+_AUTHORITY = rf"(?a)(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:.]+\])(?::(?P<port>[0-9]{{1,5}}))?"
+_PORT = r"(?a):[0-9]+$"
+_SCHEME = r"([a-zA-Z][a-zA-Z0-9+.-]*)://"
 
 _MAX_HOST_LENGTH = 255
 _MAX_PORT = 65535
@@ -36,8 +36,7 @@ _API_PATHS = frozenset({"", "v1", "v2"})
 """Paths that belong to the registry's API, not to a repository."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class Address(NamedTuple):
     """A registry as somebody wrote it.
 
     Args:
@@ -64,7 +63,7 @@ def normalise(text: str) -> str | None:
 
 def split(text: str) -> Address | None:
     """The registry's name and the path behind it, or None when `text` names no registry."""
-    scheme = _SCHEME.match(text)
+    scheme = re.match(_SCHEME, text)
     if scheme and scheme[1].lower() not in {"http", "https"}:
         return None
     rest = text[scheme.end() :] if scheme else text
@@ -96,7 +95,7 @@ def parse(text: str, *, what: str) -> Address:
         )
     if not text:
         raise UsageError(f"{what} is empty", do="give a registry's host, like registry.example.com:5000")
-    scheme = _SCHEME.match(text)
+    scheme = re.match(_SCHEME, text)
     if scheme and scheme[1].lower() not in {"http", "https"}:
         raise UsageError(
             f"{what}: {text!r} is no registry", why=f"its scheme is {scheme[1]!r}", do="use https://HOST or HOST"
@@ -122,11 +121,11 @@ def docker_key(registry: str) -> str:
 
 def host_of(registry: str) -> str:
     """The name without its port."""
-    return _PORT.sub("", registry)
+    return re.sub(_PORT, "", registry)
 
 
 def _authority(text: str) -> str | None:
-    found = _AUTHORITY.fullmatch(text)
+    found = re.fullmatch(_AUTHORITY, text)
     if not found:
         return None
     host = _ipv6(found["host"]) if found["host"].startswith("[") else found["host"].lower()

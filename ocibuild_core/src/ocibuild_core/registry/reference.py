@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ocibuild_core.errors import UsageError
 from ocibuild_core.registry.hosts import DOCKER_HUB, normalise
 
 # The grammar of distribution/reference (regexp.go, "reference" and "path-component").
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
-_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
-_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}", re.ASCII)
+_REPOSITORY = rf"(?a){_COMPONENT}(?:/{_COMPONENT})*"
+_TAG = r"(?a)\w[\w.-]{0,127}"
+_DIGEST = r"(?a)[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
 
 _MAX_NAME_LENGTH = 255
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageReference:
+class ImageReference(NamedTuple):
     """An image in a registry.
 
     Args:
@@ -51,11 +50,11 @@ def parse_reference(text: str) -> ImageReference:
         UsageError: it is none.
     """
     rest, at, digest = text.partition("@")
-    if at and not _DIGEST.fullmatch(digest):
+    if at and not re.fullmatch(_DIGEST, digest):
         raise _error(text, f"{digest!r} is no digest")
     host, path = _split_host(rest)
     repository, colon, tag = path.partition(":")
-    if colon and not _TAG.fullmatch(tag):
+    if colon and not re.fullmatch(_TAG, tag):
         raise _error(text, f"{tag!r} is no tag")
     registry = normalise(host)
     if registry is None:
@@ -63,7 +62,7 @@ def parse_reference(text: str) -> ImageReference:
     if registry == DOCKER_HUB:
         host = DOCKER_HUB if host.lower() == "index.docker.io" else host
         repository = repository if "/" in repository else f"library/{repository}"
-    if not _REPOSITORY.fullmatch(repository):
+    if not re.fullmatch(_REPOSITORY, repository):
         raise _error(text, _repository_fault(repository))
     if len(host) + 1 + len(repository) > _MAX_NAME_LENGTH:
         raise _error(text, f"its name is longer than {_MAX_NAME_LENGTH} characters")

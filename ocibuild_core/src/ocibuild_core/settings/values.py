@@ -6,7 +6,7 @@ import re
 
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", re.ASCII)
+_DURATION = r"(?a)(\d+(?:\.\d+)?)(ms|s|m|h)?"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
@@ -21,7 +21,7 @@ def parse_bool(text: str) -> bool:
 
 def parse_duration(text: str) -> float:
     """Seconds, from `30`, `1.5s`, `250ms`, `2m` or `1h`."""
-    found = _DURATION.fullmatch(text.strip())
+    found = re.fullmatch(_DURATION, text.strip())
     if not found:
         raise ValueError("not a duration: use 30s, 500ms, 2m or 1h")
     return float(found[1]) * _SECONDS[found[2]]
