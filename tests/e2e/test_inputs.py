@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ocibuild_core.emulation import can_run
+from ocibuild_testkit.registry import own_platform
 from support.images import Image, read_image
 
 if TYPE_CHECKING:
@@ -157,8 +159,13 @@ def test_one_platform(build: Builder) -> None:
 
 
 def test_steps_of_a_platform_that_cannot_run_here_are_refused_before_the_solve(build: Builder) -> None:
-    result = build.run(f"{BASE}RUN true\n", "--platform", "linux/riscv64").ended_with(2)
-    assert "this machine cannot run the steps of linux/riscv64" in result.stderr
+    # The stand-in's image for the other architecture has no program: where an emulator is, the step itself fails.
+    foreign = "arm64" if own_platform() == "linux/amd64" else "amd64"
+    result = build.run(f"{BASE}RUN true\n", "--platform", f"linux/{foreign}")
+    if can_run(foreign, ""):
+        result.ended_with(1)
+        return
+    assert f"this machine cannot run the steps of linux/{foreign}" in result.ended_with(2).stderr
     assert result.stdout == ""
 
 

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ocibuild_core.csv_fields import join_fields, split_fields
+from ocibuild_core.dockerfile import first_run_on_target
+from ocibuild_core.emulation import _program, _runs, architecture_of, can_run
+from ocibuild_core.errors import UsageError
+from ocibuild_core.image_args import image_arguments, image_references, prepare_images
+from ocibuild_core.inputs import (
+    annotation_attributes,
+    entitlements,
+    input_arguments,
+    input_options,
+    is_git_context,
+    is_remote_context,
+    secret_variables,
+)
+from ocibuild_core.lint import WarningCount
+from ocibuild_core.publish import Staging
+from ocibuild_core.settings.model import BuildSettings
+from ocibuild_core.settings.resolve import resolve
+from ocibuild_core.settings.sources import CommandLine
+
+FIELDS = st.lists(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])), min_size=2)
+
+
+def settle(**flags: object) -> BuildSettings:
+    return resolve([CommandLine(flags, {})])
+
+
+@given(FIELDS)
+def test_fields_survive_their_way_through_csv(fields: list[str]) -> None:
+    line = join_fields(fields)
+    (read,) = csv.reader(io.StringIO(line, newline=""), strict=True)
+    assert read == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("id=a,src=b", "id=a,src=b"),
+        ("id=a,source=b", "id=a,src=b"),
+        ("id=a,env=B", "id=a,env=B"),
+        ("id=a", "id=a,env=a"),
+        ("type=env,id=a", "id=a,env=a"),
+        ("type=env,id=a,src=B", "id=a,env=B"),
+        ('id=a,"src=b,c"', 'id=a,"src=b,c"'),
+    ],
+)
+def test_a_secret_is_spelt_as_in_buildx(text: str, fields: str) -> None:
+    assert input_arguments(settle(secrets=(text,))) == ["--secret", fields]
+
+
+@pytest.mark.parametrize("text", ["", "src=a", "id=a,what=b", "id=a,type=other", '"id=a'])
+def test_a_malformed_secret_is_refused_without_repeating_it(text: str) -> None:
+    with pytest.raises(UsageError, match="--secret"):
+        secret_variables(settle(secrets=(text,)))
+
+
+@pytest.mark.parametrize(("text", "size"), [("1024", "1024"), ("64m", "67108864"), ("1Gb", "1073741824")])
+def test_sizes(text: str, size: str) -> None:
+    assert input_options(settle(shm_size=text))["shm-size"] == size
+
+
+def test_a_build_argument_counts_more_than_the_date_of_the_environment() -> None:
+    both = settle(source_date_epoch="1", build_args=("SOURCE_DATE_EPOCH=2",))
+    assert "build-arg:SOURCE_DATE_EPOCH" not in input_options(both)
+
+
+def test_the_hosts_network_includes_the_permission_for_it() -> None:
+    assert entitlements(settle(network="host", allow=("security.insecure",))) == ("security.insecure", "network.host")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a=b", "annotation.a"),
+        ("index:a=b", "annotation-index.a"),
+        ("manifest[linux/amd64]:a=b", "annotation-manifest[linux/amd64].a"),
+        ("org:a=b", "annotation.org:a"),
+    ],
+)
+def test_annotations_name_what_they_annotate(text: str, name: str) -> None:
+    settings = settle(annotations=(text,))
+    assert annotation_attributes(settings, "oci") == {name: "b"}
+    assert annotation_attributes(settings, "tar") == {}
+
+
+@pytest.mark.parametrize(
+    ("context", "is_remote", "is_git"),
+    [
+        (".", False, False),
+        ("a/b.git", False, False),
+        ("https://x.test/a.tgz", True, False),
+        ("https://x.test/a.git", True, True),
+        ("https://x.test/a.git#main:sub", True, True),
+        ("git@x.test:a/b.git", True, True),
+        ("ssh://git@x.test/a", True, True),
+        ("github.com/a/b", True, True),
+    ],
+)
+def test_contexts_elsewhere(context: str, *, is_remote: bool, is_git: bool) -> None:
+    assert (is_remote_context(context), is_git_context(context)) == (is_remote, is_git)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "line"),
+    [
+        ("FROM a\nRUN x\n", 2),
+        ("FROM a\nCOPY x /\n", 0),
+        ("FROM --platform=$BUILDPLATFORM a AS b\nRUN x\nFROM scratch\nCOPY --from=b x /\n", 0),
+        ("FROM --platform=$BUILDPLATFORM a AS b\nFROM b\nRUN x\n", 0),
+        ("FROM --platform=$TARGETPLATFORM a\nRUN x\n", 2),
+        ("FROM a AS unneeded\nRUN x\nFROM scratch\n", 0),
+        ("FROM a AS a\nRUN x\nFROM a\n", 2),
+    ],
+)
+def test_the_first_step_that_runs_on_the_targets_platform(dockerfile: str, line: int) -> None:
+    assert first_run_on_target(dockerfile) == line
+
+
+@pytest.mark.parametrize(
+    ("platform", "architecture"), [("linux/arm/v7", "arm"), ("linux/x86_64", "amd64"), ("arm64", "arm64")]
+)
+def test_architectures(platform: str, architecture: str) -> None:
+    assert architecture_of(platform) == architecture
+
+
+def test_this_machine_runs_its_own_programs() -> None:
+    own = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+    # By trying, not by name: the program itself must be in order.
+    assert _runs(_program(own))
+    assert can_run(own, "")
+    assert not _runs(_program(own).replace(b"\x7fELF", b"nope"))
+
+
+def test_an_emulator_of_buildkits_own_counts(tmp_path: Path) -> None:
+    emulator = tmp_path / "buildkit-qemu-riscv64"
+    emulator.write_text("")
+    emulator.chmod(0o755)
+    assert can_run("riscv64", str(tmp_path))
+
+
+def test_a_warning_is_counted_once_wherever_the_output_is_cut() -> None:
+    output = b"WARNING: a\nno WARNING: b\nWARNING: c\n"
+    for size in range(1, len(output)):
+        seen: list[bytes] = []
+        count = WarningCount(seen.append)
+        for start in range(0, len(output), size):
+            count.take(output[start : start + size])
+        assert (count.found, b"".join(seen)) == (2, output)
+
+
+def test_every_image_has_a_reference_of_its_own_that_nobody_can_serve() -> None:
+    references = image_references(settle(image_args=("Base_Image=a", "BASE-image=b", "ß=c")))
+    assert len(set(references.values())) == 3
+    for reference in references.values():
+        assert reference.startswith("image-arg.invalid/")
+        assert reference == reference.lower()
+
+
+def archive(path: Path, files: dict[str, bytes], links: dict[str, str] | None = None) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        for name, target in (links or {}).items():
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            tar.addfile(member)
+    return path
+
+
+def docker_manifest(*layers: str) -> bytes:
+    return json.dumps([{"Config": "c", "Layers": layers}]).encode()
+
+
+@pytest.mark.parametrize(
+    ("files", "links", "why"),
+    [
+        ({"x": b""}, {}, "index.json is missing"),
+        ({"manifest.json": b"[]"}, {}, "0 images"),
+        ({"manifest.json": b"nonsense"}, {}, "Expecting value"),
+        ({"manifest.json": docker_manifest("l"), "c": b"{}"}, {}, "l is missing"),
+        ({"manifest.json": docker_manifest("l"), "c": b"{}"}, {"l": "l"}, "a link to itself"),
+        ({"manifest.json": docker_manifest("l"), "c": b"{}"}, {"l": "../../etc/passwd"}, "etc/passwd is missing"),
+        ({"index.json": b'{"manifests": []}'}, {}, "names no manifest"),
+        ({"index.json": b'{"manifests": [{"digest": "sha256:../x"}]}'}, {}, "is missing"),
+        ({"index.json": b"{}", "blobs/sha256/" + "0" * 64: b"x"}, {}, "is damaged"),
+    ],
+)
+def test_a_hostile_or_damaged_archive_is_refused(
+    files: dict[str, bytes], links: dict[str, str], why: str, tmp_path: Path
+) -> None:
+    path = archive(tmp_path / "image.tar", files, links)
+    with Staging() as staging, pytest.raises(UsageError, match=why) as error:
+        prepare_images(settle(image_args=(f"a={path}",)), staging, tmp_path)
+    assert "is no image" in str(error.value)
+
+
+def test_a_good_archive_becomes_a_layout_that_the_client_is_told_of(tmp_path: Path) -> None:
+    path = archive(tmp_path / "image.tar", {"manifest.json": docker_manifest("l"), "c": b"{}", "l": b"layer"})
+    with Staging() as staging:
+        (image,) = prepare_images(settle(image_args=(f"a={path}",)), staging, tmp_path)
+        blobs = image.layout / "blobs" / "sha256"
+        manifest = json.loads((blobs / image.digest.removeprefix("sha256:")).read_bytes())
+        assert (blobs / manifest["layers"][0]["digest"].removeprefix("sha256:")).read_bytes() == b"layer"
+        assert image_arguments([image])[-1] == f"build-arg:a={image.reference}"
+    assert not image.layout.exists()
+
+
+def test_split_fields_names_who_asked() -> None:
+    assert split_fields('a,"b,c"', "-o") == ["a", "b,c"]
+    with pytest.raises(UsageError, match="-o: unbalanced quotes"):
+        split_fields('"a', "-o")
