@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from support.namespaces import run_in_namespace
 
+# The ordinary user of some tests may not read the place that Python's own modules are in: they are loaded before.
 PUBLISH = """
+import ctypes, shutil
 from ocibuild_core.export_records import Artifact
 from ocibuild_core.publish import Staging, publish
 

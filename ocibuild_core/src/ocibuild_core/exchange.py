@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from pathlib import Path
@@ -35,6 +34,8 @@ def move_into_place(source: Path, destination: Path) -> bool:
 
 
 def _exchange(one: Path, other: Path) -> None:
+    import ctypes  # noqa: PLC0415  # only where something is replaced
+
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE) != 0:
         number = ctypes.get_errno()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ MARKER = f"{STAGING_PREFIX}unfinished"
 """Lies in a directory while some of its content is old and some is new; a kill leaves it there."""
 
 _LOST_AND_FOUND = "lost+found"
-_MOUNT_ID = re.compile(r"^mnt_id:\s*(\d+)", re.MULTILINE)
+_MOUNT_ID = r"(?m)^mnt_id:\s*(\d+)"
 
 
 def is_mount_point(path: Path) -> bool:
@@ -103,6 +102,8 @@ def _move(source: Path, destination: Path, moved: list[tuple[Path, Path]]) -> No
 
 
 def _copy_attributes(source: Path, destination: Path) -> None:
+    import shutil  # noqa: PLC0415  # only where an output is a mount point
+
     status = source.stat()
     with suppress(PermissionError):  # an ordinary user may fill a directory that belongs to somebody else
         os.chown(destination, status.st_uid, status.st_gid)
@@ -115,7 +116,7 @@ def _mount_id(path: Path) -> int | None:
     """None where /proc does not say (proc(5), `/proc/pid/fdinfo`)."""
     handle = os.open(path, os.O_PATH | os.O_DIRECTORY)
     try:
-        found = _MOUNT_ID.search(Path(f"/proc/self/fdinfo/{handle}").read_text(encoding="utf-8"))
+        found = re.search(_MOUNT_ID, Path(f"/proc/self/fdinfo/{handle}").read_text(encoding="utf-8"))
     except OSError:
         return None
     finally:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.caching import cache_arguments
 from ocibuild_core.csv_fields import join_fields
@@ -29,8 +28,7 @@ DEFAULT_EXPORTERS = ("docker", "digest")
 OCI_EXPORTERS = ("oci", "digest")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedExport:
+class PlannedExport(NamedTuple):
     """One exporter, what it is asked and what it said that it needs."""
 
     loaded: LoadedExporter
@@ -38,8 +36,7 @@ class PlannedExport:
     plan: ExportPlan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildPlan:
+class BuildPlan(NamedTuple):
     """One solve: its arguments without the outputs, and the exports it serves."""
 
     arguments: tuple[str, ...]
@@ -51,8 +48,7 @@ class BuildPlan:
         return tuple(dict.fromkeys(output for export in self.exports for output in export.plan.outputs))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     """One stage to build.
 
     Args:
@@ -66,8 +62,7 @@ class Target:
     exporters: Sequence[tuple[LoadedExporter, OptionValues]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputChoice:
+class OutputChoice(NamedTuple):
     """One `--output`: an exporter's name and the options in the same breath."""
 
     name: str

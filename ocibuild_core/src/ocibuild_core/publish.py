@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
-import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -51,13 +49,13 @@ class Staging:
         parent = destination if is_mount_point(destination) else destination.parent
         if parent not in self._by_parent:
             self._by_parent[parent] = self._make(parent)
-        return Path(tempfile.mkdtemp(dir=self._by_parent[parent]))
+        return _new_directory(self._by_parent[parent])
 
     def _make(self, parent: Path) -> Path:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             _remove_stale(parent)
-            made = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent))
+            made = _new_directory(parent, STAGING_PREFIX)
             lock = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
@@ -109,7 +107,13 @@ def _on_file_system_of(destination: Path, source: Path, near: Staging) -> Path:
     """The file, or its copy where it can be renamed: one that was staged in a mount point may belong beside that."""
     if source.is_dir() or are_on_one_mount(source.parent, destination.parent):
         return source
-    return Path(shutil.copyfile(source, near.beside(destination) / source.name))
+    return _copy(source, near.beside(destination) / source.name)
+
+
+def _copy(source: Path, destination: Path) -> Path:
+    import shutil  # noqa: PLC0415  # as long to load as the rest of this; most outputs have one place
+
+    return Path(shutil.copyfile(source, destination))
 
 
 def _refuse_other_kind(source: Path, destination: Path) -> None:
@@ -126,7 +130,7 @@ def _each_source_once(moves: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Pa
         if source in once:
             copy = source.with_name(f"{source.name}-{number}")
             try:
-                shutil.copyfile(source, copy)
+                _copy(source, copy)
             except OSError as error:
                 raise ExportError(f"cannot write {destination}", why=error.strerror or str(error)) from None
             once[copy] = destination
@@ -144,6 +148,13 @@ def _put_back(undo: Sequence[tuple[Path | None, Path]]) -> None:
                 remove_tree(destination)
             else:
                 destination.unlink()
+
+
+def _new_directory(parent: Path, prefix: str = "") -> Path:
+    """A new directory that nobody else may enter."""
+    made = parent / f"{prefix}{os.urandom(6).hex()}"
+    made.mkdir(mode=0o700)
+    return made
 
 
 def _remove_stale(parent: Path) -> None:
