@@ -14,7 +14,8 @@ from ocibuild_core.csv_fields import join_fields, split_fields
 from ocibuild_core.dockerfile import first_run_on_target
 from ocibuild_core.emulation import _program, _runs, architecture_of, can_run
 from ocibuild_core.errors import UsageError
-from ocibuild_core.image_args import image_arguments, image_references, prepare_images
+from ocibuild_core.image_args import image_arguments, image_references
+from ocibuild_core.image_files import prepare_images
 from ocibuild_core.inputs import (
     annotation_attributes,
     entitlements,

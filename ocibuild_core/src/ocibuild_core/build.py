@@ -112,7 +112,7 @@ def _prepare_images(settings: BuildSettings, staging: Staging) -> Sequence[Image
         return ()
     from tempfile import gettempdir  # noqa: PLC0415  # most builds have no such images
 
-    from ocibuild_core.image_args import prepare_images  # noqa: PLC0415
+    from ocibuild_core.image_files import prepare_images  # noqa: PLC0415
 
     return prepare_images(settings, staging, Path(gettempdir()))
 
