@@ -128,6 +128,25 @@ def test_a_found_file_may_not_choose_logins() -> None:
         settle({}, {}, Document({"login": ["ecr"]}, "ocibuild.yml", trusted=False))
 
 
+@pytest.mark.parametrize("key", ["context", "dockerfile", "target-file", "build-args-file"])
+@pytest.mark.parametrize("path", ["/etc", "../other", "inside/../../other", "link"])
+def test_a_found_file_may_not_point_outside_of_its_directory(tmp_path: Path, key: str, path: str) -> None:
+    (tmp_path / "link").symlink_to("/")
+    with pytest.raises(UsageError, match="lies outside"):
+        settle({}, {}, Document({key: path}, str(tmp_path / "ocibuild.yml"), trusted=False))
+
+
+def test_a_found_file_may_point_inside_of_its_directory(tmp_path: Path) -> None:
+    found = Document({"context": "src/../src"}, str(tmp_path / "ocibuild.yml"), trusted=False)
+    assert settle({}, {}, found).context == "src/../src"
+    assert settle({}, {}, Document({"context": "/etc"}, "named.yml")).context == "/etc"
+
+
+def test_a_found_file_may_not_choose_what_is_written() -> None:
+    with pytest.raises(UsageError, match="beside the sources"):
+        settle({}, {}, Document({"output": ["docker,dest=/etc/x"]}, "ocibuild.yml", trusted=False))
+
+
 def test_a_request_matches_keys_in_any_case_and_checks_types() -> None:
     assert resolve([Document({"Target": "x"}, "request", is_request=True)]).target == "x"
     with pytest.raises(UsageError, match="request: debug: str where true or false"):

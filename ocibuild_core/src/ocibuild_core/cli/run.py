@@ -125,11 +125,11 @@ def _explain(
 
 def _trusted_values(file: SettingsFile) -> Mapping[str, object]:
     """A file beside the sources may not say how to log in."""
-    refused = [key for key in ("auth", "registries", "credential-store") if key in file.values]
+    refused = [key for key in ("auth", "exporters", "registries", "credential-store") if key in file.values]
     if refused and not file.trusted:
         raise UsageError(
             f"{file.name}: {refused[0]}: not allowed in a file that lies beside the sources",
-            why="whoever can change the sources could choose who logs in where",
+            why="whoever can change the sources could choose who logs in where, and what is written",
             do="name the file with --config, or move the key to ~/.config/ocibuild.yml",
         )
     return file.values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ocibuild_core.errors import UsageError
@@ -114,12 +115,26 @@ class Document(NamedTuple):
             )
         if self.is_request:
             _refuse_numbers(value, origin)
+        if field.kind is Kind.PATH and not self.trusted:
+            _refuse_outside(str(value), self.name, origin)
         return Found(_from_document(field, value, origin), origin)
 
     def _lookup(self, key: str) -> object:
         if not self.is_request:
             return self.values.get(key)
         return next((value for name, value in self.values.items() if name.lower() == key), None)
+
+
+def _refuse_outside(path: str, file: str, origin: str) -> None:
+    """A file that comes with the sources may name what is among them, nothing else of this machine."""
+    directory = os.path.dirname(os.path.abspath(file))  # noqa: PTH100, PTH120  # pathlib costs the start 5 ms
+    wanted = os.path.realpath(os.path.join(directory, path))  # noqa: PTH118
+    if os.path.commonpath((wanted, os.path.realpath(directory))) != os.path.realpath(directory):
+        raise UsageError(
+            f"{origin}: {path!r} lies outside of {directory}",
+            why="whoever can change the sources could put any file of this machine into the image",
+            do="name the file of settings with --config, or the path on the command line",
+        )
 
 
 def _refuse_numbers(value: object, origin: str) -> None:

@@ -105,6 +105,7 @@ FIELDS: tuple[Field, ...] = (
         help="Exporter and where it writes: docker,dest=image.tar. Without any: image/, if that directory exists.",
         group=OUTPUT,
         kind=Kind.LIST,
+        scope=Scope.HOST,
         flags=("--output", "-o"),
         env=("OUTPUTS",),
         request="outputs",
