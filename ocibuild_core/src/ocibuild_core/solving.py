@@ -1,0 +1,97 @@
+"""One solve: BuildKit is given the plan, its output is shown, and what went wrong is explained."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from ocibuild_core.command import solve_arguments
+from ocibuild_core.display import Display
+from ocibuild_core.errors import BuildError, OcibuildError, raise_all
+from ocibuild_core.failures import Failure
+from ocibuild_core.inputs import secret_variables
+from ocibuild_core.lint import WarningCount
+from ocibuild_core.needs import pushed_images
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ocibuild_core.auth.session import AuthSession
+    from ocibuild_core.build import BuildInput
+    from ocibuild_core.cache_directory import CacheDirectory
+    from ocibuild_core.engine import Engine
+    from ocibuild_core.exports import StagedOutputs
+    from ocibuild_core.image_args import ImageArgument
+    from ocibuild_core.plan import BuildPlan
+    from ocibuild_core.terminal import Talk
+
+
+def solve(  # noqa: PLR0913  # all that one solve is made from
+    given: BuildInput,
+    engine: Engine,
+    session: AuthSession,
+    *,
+    plan: BuildPlan,
+    staged: StagedOutputs,
+    images: Sequence[ImageArgument],
+    cache: CacheDirectory | None,
+) -> Mapping[str, object]:
+    """Build. Returns BuildKit's metadata; raises what went wrong."""
+    display = Display(given.progress, sys.stdout.buffer, session.redactor.stream())
+    failure = Failure()
+    metadata = session.directory / "metadata.json"
+    metadata.unlink(missing_ok=True)  # of the target before
+    arguments = solve_arguments(
+        given.settings,
+        plan,
+        progress=display.buildctl_progress,
+        metadata=metadata,
+        files=staged.files,
+        images=images,
+        proxy_args=session.proxy_args,
+    )
+    arguments += cache.arguments() if cache else []
+    warnings = WarningCount(display.take)
+    code = engine.solve(
+        arguments,
+        env=session.child_env,
+        on_output=None if display.owns_terminal else warnings.take,
+        on_event=failure.observe,
+        secret_names=secret_variables(given.settings),
+    )
+    has_failed = code != 0 or bool(given.settings.check and warnings.found)
+    display.end(failed=has_failed)
+    if code != 0:
+        _tell_pushes(given.talk, plan, failure)
+        raise_all(_explain(failure, session, code))
+    if has_failed:
+        raise BuildError(f"the Dockerfile has {warnings.found} warning{'s' if warnings.found > 1 else ''}")
+    found = json.loads(metadata.read_bytes()) if metadata.exists() else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _tell_pushes(talk: Talk, plan: BuildPlan, failure: Failure) -> None:
+    """Of a build that failed while it pushed: what has reached its registry, and what has not."""
+    pushed = failure.pushed()
+    if not pushed:
+        return
+    for name in pushed_images(plan):
+        talk.say(f"{name}  {'pushed' if name in pushed else 'not pushed'}")
+
+
+def _explain(failure: Failure, session: AuthSession, code: int) -> list[OcibuildError]:
+    """Why the solve failed: logins that failed meanwhile, then registries that refused, for those have a remedy."""
+    # Hosts that nobody could know beforehand (ONBUILD, frontends) fail when the helper is asked for them.
+    failures = {str(error): error for error in session.resolver.failures.values()}
+    if failures:
+        return list(failures.values())
+    refusals = failure.refusals()
+    if refusals:
+        from ocibuild_core.refusals import explain_refusal  # noqa: PLC0415
+
+        return [explain_refusal(refusal, session.resolver.explain(refusal.host)) for refusal in refusals]
+    errors = failure.errors()
+    if not errors:
+        return [BuildError("the build failed", why=f"buildctl ended with exit code {code}; its output says why")]
+    return [BuildError(f"the build failed at {name!r}", why=text) for name, text in errors]
