@@ -107,8 +107,9 @@ def test_four_registries_are_pulled_from_and_a_fifth_is_pushed_to(
 
     command = ("build", "--login", "basic", "-o", push, ".")
     explained = run(*command, "--explain", env=env, cwd=work, may_hold_secrets=[keychain]).succeeded()
-    for identity in ("user alice", "user bob", "user carol", "anonymous"):
+    for identity in ("user alice", "user bob", "user carol", "anonymous", "user deploy"):
         assert identity in explained.stdout
+    assert f"needed for   push {five.target.reference('team/whole:1')}" in explained.stdout
     run(*command, env=env, cwd=work, may_hold_secrets=[keychain]).succeeded()
 
     assert users_of(five.password) == {"alice"}

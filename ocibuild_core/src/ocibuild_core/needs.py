@@ -16,7 +16,7 @@ from ocibuild_core.registry.hosts import DOCKER_HUB, normalise
 from ocibuild_core.registry.reference import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ocibuild_core.plan import BuildPlan
     from ocibuild_core.settings.model import BuildSettings
@@ -44,6 +44,12 @@ def pushed_images(plan: BuildPlan) -> tuple[str, ...]:
     """The references that the build pushes to."""
     pushes = (output for output in plan.outputs if output.attributes.get("push") == "true")
     return tuple(name for output in pushes for name in output.attributes.get("name", "").split(",") if name)
+
+
+def push_reasons(plans: Iterable[BuildPlan]) -> list[tuple[str, str]]:
+    """The registries that the builds push to, with what is pushed there."""
+    names = (name for plan in plans for name in pushed_images(plan))
+    return [(parse_reference(name).registry, f"push {name}") for name in names]
 
 
 def exported_images(settings: BuildSettings) -> tuple[str, ...]:

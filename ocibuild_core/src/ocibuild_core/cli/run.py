@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.login import parse_login
 from ocibuild_core.auth.setup import provider_options
-from ocibuild_core.build import BuildInput, build
+from ocibuild_core.build import BuildInput, build, plan_targets
 from ocibuild_core.checks import check_settings
 from ocibuild_core.cli.stdin_dockerfile import dockerfile_from_stdin
 from ocibuild_core.display import choose_progress
@@ -62,10 +62,13 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
         check_settings(settings, settled.env)
         login = _login_settings(settings, start.files)
         catalog, provider_values = provider_options(catalog, sources, login)
-        if line.explain:
-            _explain(settings, catalog, provider_values, login, settled.env)
-            return
         targets = _targets(settings, catalog, sources)
+        if line.explain:
+            from ocibuild_core.needs import push_reasons, reasons_of  # noqa: PLC0415  # a build has no need of it here
+
+            pairs = (*reasons_of(settings), *push_reasons(plan_targets(settings, targets, talk, settled.env)))
+            _explain(pairs, catalog, provider_values, login, settled.env)
+            return
         progress = _progress(settings, talk, is_pipeline=start.is_bare or settings.check)
         if line.show:
             from ocibuild_core.cli.show import show_build  # noqa: PLC0415  # a build has no need of it
@@ -106,19 +109,18 @@ def _progress(settings: BuildSettings, talk: Talk, *, is_pipeline: bool) -> str:
 
 
 def _explain(
-    settings: BuildSettings,
+    pairs: Sequence[tuple[str, str]],
     catalog: Catalog,
     options: Mapping[str, OptionValues],
     login: LoginSettings,
     env: Mapping[str, str],
 ) -> None:
-    """Print who answers for each registry of the build. Raises what would end it."""
+    """Print who answers for each registry, given with what needs it. Raises what would end the build."""
     from ocibuild_core.auth.explain import as_text, explain  # noqa: PLC0415  # a build has no need of it
     from ocibuild_core.auth.session import make_session_resolver  # noqa: PLC0415
-    from ocibuild_core.needs import reasons_of  # noqa: PLC0415
 
     resolver, redactor = make_session_resolver(login=login, catalog=catalog, options=options, env=env)
-    explanations = explain(resolver, reasons_of(settings))
+    explanations = explain(resolver, pairs)
     print(redactor.text(as_text(explanations)))  # noqa: T201  # the result
     raise_all([one.answer for one in explanations if isinstance(one.answer, OcibuildError)])
 
