@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -11,11 +12,14 @@ from support.tars import (
     PAX,
     PLAIN,
     Item,
+    archive,
+    descriptor,
     directory,
     file,
     gzipped,
     hard_link,
     layer,
+    layout,
     opaque,
     symlink,
     whiteout,
@@ -176,6 +180,8 @@ class TestOneLayer:
     def test_an_empty_image_is_an_empty_root(self, jail: Jail) -> None:
         assert names(jail.unpack()) == set()
         assert names(jail.unpack(layer())) == set()
+        manifest = json.dumps({"config": descriptor(b"{}"), "layers": None}).encode()
+        assert names(jail.unpack_archive(layout(b"{}", manifest, index=[descriptor(manifest)]))) == set()
 
 
 class TestSeveralLayers:
@@ -291,6 +297,4 @@ class TestSeveralLayers:
 
 
 def image_of(*layers: bytes) -> bytes:
-    from support.tars import archive
-
     return archive(map(gzipped, layers))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocibuild_core.errors import UsageError
+from ocibuild_core.errors import ExportError, UsageError
 from ocibuild_core.exporters.archive import oci_archive
 from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
@@ -50,6 +50,7 @@ class OciExporter(Exporter):
         if layout := self._layout(request):
             from ocibuild_core.exporters.layout import unpack_layout  # noqa: PLC0415
 
+            _refuse_foreign(layout)
             unpack_layout(made, results.staging / "layout")
             artifacts.append(
                 Artifact(source=results.staging / "layout", destination=layout, description="OCI layout directory")
@@ -71,3 +72,11 @@ class OciExporter(Exporter):
         if not chosen:
             raise UsageError("the output 'oci' has no destination", do="write --output oci,tar=false,dest=DIRECTORY")
         return chosen.absolute()
+
+
+def _refuse_foreign(layout: Path) -> None:
+    """The directory is replaced as a whole, so it may hold an older layout, never something else of the user's."""
+    if layout.is_dir() and any(layout.iterdir()) and not (layout / "oci-layout").is_file():
+        raise ExportError(
+            f"{layout} is not empty and holds no OCI layout", why="it would be replaced", do="choose another dest="
+        )

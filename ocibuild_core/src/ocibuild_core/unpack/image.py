@@ -65,7 +65,7 @@ def read_image(archive: int, platform: str | None = None) -> Image:
     layout = _Layout(archive)
     manifest = layout.manifest(platform)
     config = layout.document(manifest.get("config"))
-    layers = manifest.get("layers")
+    layers = manifest.get("layers") or []  # null in an image without any
     if not isinstance(config, dict) or not isinstance(layers, list):
         raise LayerError("its manifest has another form than an image's")
     return Image(config=config, layers=tuple(layout.blob(layer) for layer in layers))

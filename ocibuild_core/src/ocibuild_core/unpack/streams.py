@@ -19,6 +19,7 @@ PIECE = 256 * 1024
 
 _INPUT = 128 * 1024
 _PIECES_AHEAD = 8
+_MAGIC_BYTES = 4
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after one byte of 0x50 to 0x5f (RFC 8878, section 3.1.2)
@@ -33,6 +34,8 @@ def decompressed(read: Read) -> Iterator[bytes]:
     Raises LayerError when the stream is damaged or cut off, or when nothing here reads it.
     """
     first = read(_INPUT)
+    while len(first) < _MAGIC_BYTES and (more := read(_INPUT)):
+        first += more
     if first.startswith(_GZIP):
         return _gunzip(first, read)
     if first.startswith(_ZSTD) or first[1:4] == _ZSTD_SKIPPABLE:
