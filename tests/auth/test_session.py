@@ -6,19 +6,21 @@ import json
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
 from ocibuild_core.auth.login import parse_login
 from ocibuild_core.auth.session import AuthSession, open_session
 from ocibuild_core.catalog import Catalog
-from ocibuild_core.options import OptionValues
+from ocibuild_core.errors import PluginError
+from ocibuild_core.options import Option, OptionValues
 from ocibuild_core.secret import MASK, Secret
 from support.auth_parts import Teller, credential, loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from ocibuild_core.plugin import AuthProvider
+    from ocibuild_core.plugin import AuthProvider, ProviderContext
 
 
 def session(
@@ -62,6 +64,40 @@ def test_the_proxies_of_the_docker_config_are_build_arguments(sandbox: Path) -> 
     (sandbox / ".docker" / "config.json").write_text('{"proxies": {"default": {"httpsProxy": "http://p:1"}}}')
     with session(sandbox) as opened:
         assert opened.proxy_args == {"HTTPS_PROXY": "http://p:1", "https_proxy": "http://p:1"}
+
+
+class Noticing(Teller):
+    def notices(self, context: ProviderContext) -> Sequence[str]:
+        self.asked.append("notices")
+        return [f"{name} is set in vain" for name in context.options if context.options.origin(name)]
+
+
+def test_where_nobody_can_have_anything_to_say_nobody_is_asked(sandbox: Path) -> None:
+    silent = Noticing("a", options=(Option(name="key", help="Key"),))
+    with session(sandbox, silent) as opened:
+        assert opened.require((), pushed=()) == {}
+        assert opened.failures == {}
+        assert silent.asked == []
+        assert opened.require(("r.example",), pushed=())["r.example"].credential is None
+        assert silent.asked == ["r.example"]
+
+
+def test_what_was_set_in_vain_is_told_without_a_registry(sandbox: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told = Noticing("a", options=(Option(name="key", help="Key"),))
+    options = {"a": OptionValues({"key": "x"}, {"key": "A_KEY"})}
+    with session(sandbox, told, options=options) as opened, caplog.at_level("WARNING", "ocibuild"):
+        opened.require((), pushed=())
+    assert told.asked == ["notices"]
+    assert "key is set in vain" in caplog.text
+
+
+def test_a_login_that_is_not_there_is_missed_without_a_registry(sandbox: Path) -> None:
+    login = parse_login(["nobody"])
+    with (
+        pytest.raises(PluginError, match="nobody"),
+        open_session(login=login, catalog=Catalog(), options={}, env={"HOME": str(sandbox)}, addr="", outside=[]),
+    ):
+        pass
 
 
 def test_nothing_of_it_remains(sandbox: Path) -> None:

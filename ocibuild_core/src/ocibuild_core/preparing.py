@@ -27,7 +27,7 @@ def make_ready(given: BuildInput, engine: Engine, session: AuthSession, plans: S
         pushes = [name for plan in plans for name in pushed_images(plan)]
         pushes += exported_images(given.settings)
         pushed = [parse_reference(name).registry for name in pushes]
-        answers = session.resolver.require((*needed_registries(given.settings), *pushed), pushed=pushed)
+        answers = session.require((*needed_registries(given.settings), *pushed), pushed=pushed)
         if given.settings.preflight:
             _preflight(given, session, pushes)
     except OcibuildError as error:

@@ -87,7 +87,7 @@ class AuthProvider(ABC):
     def notices(self, context: ProviderContext) -> Sequence[str]:
         """What was set for this provider and is not used, because nobody named it; one line each, without a secret.
 
-        Asked once in a build, only when the user did not name the provider. Instant.
+        Asked once in a build, only when one of its options was set and the user did not name the provider. Instant.
         """
         del context
         return ()

@@ -83,7 +83,7 @@ def _tell_pushes(talk: Talk, plan: BuildPlan, failure: Failure) -> None:
 def _explain(failure: Failure, session: AuthSession, code: int) -> list[OcibuildError]:
     """Why the solve failed: logins that failed meanwhile, then registries that refused, for those have a remedy."""
     # Hosts that nobody could know beforehand (ONBUILD, frontends) fail when the helper is asked for them.
-    failures = {str(error): error for error in session.resolver.failures.values()}
+    failures = {str(error): error for error in session.failures.values()}
     if failures:
         return list(failures.values())
     refusals = failure.refusals()

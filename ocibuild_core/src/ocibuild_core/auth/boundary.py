@@ -120,7 +120,9 @@ class GuardedProvider:
         return self._registries
 
     def notices(self) -> tuple[str, ...]:
-        """What was set for it and is not used."""
+        """What was set for it and is not used; nothing was, when none of its options was set."""
+        if not any(map(self._options.origin, self._options)):
+            return ()
         found = self._call("notices", "", lambda: tuple(self.provider.notices(self._context())))
         if not all(isinstance(item, str) for item in found):
             raise self._fault("gave notices that are no text")

@@ -13,12 +13,12 @@ import socket
 import struct
 import threading
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ocibuild_core.auth.protocol import Responder
+    from ocibuild_core.auth.protocol import Reply
 
 _log = logging.getLogger("ocibuild.auth")
 
@@ -31,6 +31,13 @@ _READ_SECONDS = 10.0
 _PEER = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 
 
+class Replies(Protocol):
+    """Who answers a call."""
+
+    def reply(self, action: str, question: bytes) -> Reply:
+        """See `Responder.reply`."""
+
+
 class Broker:
     """The server. Use as a context manager, or call `close`.
 
@@ -39,7 +46,7 @@ class Broker:
         read_seconds: how long a client may take to put its question.
     """
 
-    def __init__(self, responder: Responder, *, read_seconds: float = _READ_SECONDS) -> None:
+    def __init__(self, responder: Replies, *, read_seconds: float = _READ_SECONDS) -> None:
         self._responder = responder
         self._read_seconds = read_seconds
         self._slots = threading.BoundedSemaphore(_AT_ONCE)

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.auth import client
-from ocibuild_core.auth.config_files import OWN_HELPER
+from ocibuild_core.auth.config_files import OWN_HELPER, PROGRAM
 from ocibuild_core.auth.private_dir import private_directory
-from ocibuild_core.auth.protocol import PROGRAM
 from ocibuild_core.errors import UsageError
 
 if TYPE_CHECKING:

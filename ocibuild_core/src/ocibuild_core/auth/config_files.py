@@ -19,6 +19,9 @@ MAX_BYTES = 8 * 1024 * 1024
 OWN_HELPER = "ocibuild"
 """The helper whose answers come from here: naming it in the user's config says nothing new."""
 
+PROGRAM = f"docker-credential-{OWN_HELPER}"
+"""Its program."""
+
 _SECRET_FIELDS = ("auth", "password", "identitytoken", "registrytoken")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ocibuild_core.auth.answers import NOTICE
 from ocibuild_core.auth.config_files import (
     ConfigFile,
     docker_config_path,
@@ -13,13 +12,14 @@ from ocibuild_core.auth.config_files import (
     podman_config_paths,
     read_config,
 )
-from ocibuild_core.credentials import Credential, CredentialKind
 from ocibuild_core.errors import CredentialError, UsageError
 from ocibuild_core.registry.hosts import docker_key, host_of, normalise, split
 from ocibuild_core.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from ocibuild_core.credentials import Credential
 
 _log = logging.getLogger("ocibuild.auth")
 HELPER_LASTING = 240.0
@@ -190,6 +190,8 @@ def _from_variable(env: Mapping[str, str], warn: Callable[[str], None]) -> list[
     except UsageError as error:
         warn(f"DOCKER_AUTH_CONFIG is ignored: {error.why}")
         return []
+    from ocibuild_core.auth.answers import NOTICE  # noqa: PLC0415  # few set it
+
     _log.log(NOTICE, "DOCKER_AUTH_CONFIG comes before the docker config, for %d registries", len(config.auths))
     return [ConfigFile(name=config.name, auths=config.auths)]
 
@@ -238,6 +240,8 @@ def _decode(entry: object, what: str) -> Credential | None:
     """The credential of an `auths` entry (docker/cli, cli/config/configfile, `decodeAuth`)."""
     if entry is None:
         return None
+    from ocibuild_core.credentials import Credential, CredentialKind  # noqa: PLC0415  # many users have no entry
+
     if not isinstance(entry, dict):
         raise _bad(what, "it is no JSON object")
     fields: dict[str, Any] = {key.lower(): value for key, value in entry.items()}

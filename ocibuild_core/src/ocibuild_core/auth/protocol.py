@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ocibuild_core import __version__
+from ocibuild_core.auth.config_files import PROGRAM
 from ocibuild_core.credentials import Credential, CredentialKind
 from ocibuild_core.errors import CredentialError, OcibuildError
 from ocibuild_core.registry.hosts import docker_key, normalise
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ocibuild_core.auth.answers import Answer
-
-PROGRAM = "docker-credential-ocibuild"
 
 NOT_FOUND = "credentials not found in native keychain"
 TOKEN_USER = "<token>"  # noqa: S105  # the protocol's mark for an identity token

@@ -3,44 +3,97 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.broker import Broker
 from ocibuild_core.auth.compose import compose
 from ocibuild_core.auth.docker_config import load_user_config
-from ocibuild_core.auth.protocol import Responder
 from ocibuild_core.auth.redact import Redactor
 from ocibuild_core.auth.setup import make_resolver
 from ocibuild_core.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from ocibuild_core.auth.answers import Answer
     from ocibuild_core.auth.docker_config import UserConfig
     from ocibuild_core.auth.login import LoginSettings
+    from ocibuild_core.auth.protocol import Reply
     from ocibuild_core.auth.resolver import Resolver
     from ocibuild_core.catalog import Catalog
+    from ocibuild_core.errors import OcibuildError
     from ocibuild_core.options import OptionValues
 
 
-class AuthSession(NamedTuple):
+class AuthSession:
     """What a build needs of auth.
 
-    Args:
+    Attributes:
         redactor: masks every secret that is known.
-        resolver: who answers for which registry.
         child_env: what BuildKit's client must have in its environment.
         directory: private, gone when the session ends.
         proxy_args: build arguments that the user's docker config asks for (`proxies`), by name. What the user gives
             as a build argument himself counts more.
     """
 
-    redactor: Redactor
-    resolver: Resolver
-    child_env: Mapping[str, str]
-    directory: Path
-    proxy_args: Mapping[str, str]
+    def __init__(
+        self,
+        lookup: _Lookup,
+        redactor: Redactor,
+        *,
+        child_env: Mapping[str, str],
+        directory: Path,
+        proxy_args: Mapping[str, str],
+    ) -> None:
+        self._lookup = lookup
+        self.redactor = redactor
+        self.child_env = child_env
+        self.directory = directory
+        self.proxy_args = proxy_args
+
+    @property
+    def resolver(self) -> Resolver:
+        """Who answers for which registry."""
+        return self._lookup.resolver()
+
+    @property
+    def failures(self) -> Mapping[str, OcibuildError]:
+        """See `Resolver.failures`."""
+        return self.resolver.failures if self._lookup.is_made else {}
+
+    def require(self, registries: Collection[str], *, pushed: Collection[str]) -> Mapping[str, Answer]:
+        """See `Resolver.require`."""
+        if not registries and not pushed and not self._lookup.is_made:
+            return {}
+        return self.resolver.require(registries, pushed=pushed)
+
+
+class _Lookup:
+    """The resolver, made when a registry is first asked for: a build without one is spared all that belongs to it."""
+
+    def __init__(self, make: Callable[[], Resolver]) -> None:
+        self._make = make
+        self._lock = Lock()
+        self._made: Resolver | None = None
+
+    @property
+    def is_made(self) -> bool:
+        return self._made is not None
+
+    def resolver(self) -> Resolver:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def reply(self, action: str, question: bytes) -> Reply:
+        """See `Responder.reply`."""
+        from ocibuild_core.auth.protocol import Responder  # noqa: PLC0415  # see above
+
+        return Responder(self.resolver().resolve).reply(action, question)
 
 
 @contextmanager
@@ -67,11 +120,16 @@ def open_session(  # noqa: PLR0913  # all that decides who logs in, each from an
         OcibuildError: a provider that was named is not there, or the user's docker config is malformed.
     """
     config = load_user_config(env, timeout=login.timeout)
-    resolver, redactor = make_session_resolver(login=login, catalog=catalog, options=options, env=env, config=config)
-    with Broker(Responder(resolver.resolve)) as broker, compose(broker, env=env, outside=outside) as composed:
+    redactor = _redactor(options)
+    lookup = _Lookup(
+        partial(_resolver, redactor=redactor, login=login, catalog=catalog, options=options, env=env, config=config)
+    )
+    if login.names() or _is_anything_set(options):
+        lookup.resolver()  # what is wrong with it, and what was set in vain, is to be told
+    with Broker(lookup) as broker, compose(broker, env=env, outside=outside) as composed:
         yield AuthSession(
-            redactor=redactor,
-            resolver=resolver,
+            lookup,
+            redactor,
             child_env=composed.child_env,
             directory=composed.directory,
             proxy_args=config.proxies(addr),
@@ -84,22 +142,43 @@ def make_session_resolver(
     catalog: Catalog,
     options: Mapping[str, OptionValues],
     env: Mapping[str, str],
-    config: UserConfig | None = None,
 ) -> tuple[Resolver, Redactor]:
     """The resolver of a process and the redactor that knows whatever secret it comes to know.
 
-    Args and errors as of `open_session`; `config` is the user's docker config when it is loaded already.
+    Args and errors as of `open_session`.
     """
+    redactor = _redactor(options)
+    config = load_user_config(env, timeout=login.timeout)
+    resolver = _resolver(redactor=redactor, login=login, catalog=catalog, options=options, env=env, config=config)
+    return resolver, redactor
+
+
+def _redactor(options: Mapping[str, OptionValues]) -> Redactor:
     redactor = Redactor()
     for values in options.values():
         redactor.add_options(values)
-    resolver = make_resolver(
+    return redactor
+
+
+def _is_anything_set(options: Mapping[str, OptionValues]) -> bool:
+    return any(values.origin(name) is not None for values in options.values() for name in values)
+
+
+def _resolver(  # noqa: PLR0913  # see `open_session`
+    *,
+    redactor: Redactor,
+    login: LoginSettings,
+    catalog: Catalog,
+    options: Mapping[str, OptionValues],
+    env: Mapping[str, str],
+    config: UserConfig,
+) -> Resolver:
+    return make_resolver(
         login=login,
         catalog=catalog,
         options=options,
-        config=config or load_user_config(env, timeout=login.timeout),
+        config=config,
         env=env,
         clock=SystemClock(),
         learned=redactor.add_credential,
     )
-    return resolver, redactor

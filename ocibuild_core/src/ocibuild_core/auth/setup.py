@@ -6,9 +6,6 @@ import logging
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ocibuild_core.auth.boundary import GuardedProvider, Surroundings
-from ocibuild_core.auth.resolver import Resolver
-from ocibuild_core.auth.rules import Rules
 from ocibuild_core.errors import OcibuildError, PluginError, raise_all
 from ocibuild_core.option_sources import collect_options
 from ocibuild_core.spellings import Owner
@@ -17,8 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ocibuild_core.auth.ambient import Ambient
+    from ocibuild_core.auth.boundary import GuardedProvider
     from ocibuild_core.auth.docker_config import UserConfig
     from ocibuild_core.auth.login import LoginSettings
+    from ocibuild_core.auth.resolver import Resolver
+    from ocibuild_core.auth.rules import Rules
     from ocibuild_core.catalog import Catalog
     from ocibuild_core.clock import Clock
     from ocibuild_core.credentials import Credential
@@ -52,6 +52,8 @@ def make_resolver(  # noqa: PLR0913  # everything that a decision hangs on, each
     Raises:
         PluginError: the user named a provider that is unknown, missing or broken; several as one `Failures`.
     """
+    from ocibuild_core.auth.resolver import Resolver  # noqa: PLC0415  # the options are read before anybody is asked
+
     rules = make_rules(login=login, catalog=catalog, options=options, config=config, env=env, clock=clock)
     return Resolver(rules, clock=clock, learned=learned)
 
@@ -66,6 +68,8 @@ def make_rules(  # noqa: PLR0913  # as `make_resolver`
     clock: Clock,
 ) -> Rules:
     """As `make_resolver`, the rules alone."""
+    from ocibuild_core.auth.rules import Rules  # noqa: PLC0415  # see `make_resolver`
+
     by_name = _named_by_user(login, catalog)
     guarded = guard_providers(
         catalog,
@@ -89,6 +93,8 @@ def guard_providers(  # noqa: PLR0913  # as `make_resolver`
     named: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, GuardedProvider]:
     """Every provider behind its wall, by its name; `named` has those that the user named, with how he did."""
+    from ocibuild_core.auth.boundary import GuardedProvider, Surroundings  # noqa: PLC0415  # see `make_resolver`
+
     surroundings = Surroundings(env=env, clock=clock, timeout=timeout)
     return {
         loaded.provider.name: GuardedProvider(

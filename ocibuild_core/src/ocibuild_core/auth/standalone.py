@@ -9,7 +9,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from ocibuild_core.auth import client
-from ocibuild_core.auth.protocol import PROGRAM, Reply, Responder, one_line
+from ocibuild_core.auth.config_files import PROGRAM
+from ocibuild_core.auth.protocol import Reply, Responder, one_line
 from ocibuild_core.errors import OcibuildError
 
 if TYPE_CHECKING:

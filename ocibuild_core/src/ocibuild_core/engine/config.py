@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ SOCKET = "buildkitd.sock"
 _RESERVED = 2 * 10**9
 _MIN_FREE = "10%"
 """Below that much free disk it collects more than the limit asks for."""
+
+_NATIVE = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 
 _OURS = (
     ("root",),
@@ -58,6 +61,10 @@ def own_tables(  # noqa: PLR0913  # what differs from run to run, by name
         "minFreeSpace": _MIN_FREE,
         "defaultCgroupParent": cgroup_parent,
     }
+    if platform := _NATIVE.get(os.uname().machine):
+        # Untold, it tries an emulator of every architecture before it serves. Now it does so for the first step that
+        # is to run (`getEmulator` in solver/llbsolver/ops); what it can build stays the same.
+        worker["platforms"] = [platform]
     return {
         "root": str(root),
         "grpc": {"address": [f"unix://{runtime / SOCKET}"]},
