@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+"""Python's 700 would look through everything some seventy times while modules load, and find nothing."""
 
 
 def build() -> None:
@@ -46,6 +49,7 @@ class Interrupted(BaseException):
 
 def _run(main: Callable[[], object]) -> NoReturn:
     """Run a program and end the process with the right code."""
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     for number in _SIGNALS:
         # What was ignored when we were started stays so: that is how `nohup` works.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -62,6 +66,7 @@ def _exit_code(main: Callable[[], object]) -> int:
         code = main()
     except OcibuildError as error:
         Talk().error(error)
+        _trace_plugins(error)
         code = error.exit_code
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
@@ -70,6 +75,19 @@ def _exit_code(main: Callable[[], object]) -> int:
     except Exception as error:  # noqa: BLE001  # nobody is above us
         code = _told_by_click(error)
     return code if isinstance(code, int) else 0
+
+
+def _trace_plugins(error: OcibuildError) -> None:
+    """With -v where a plugin's import broke. Nothing of what happened later: that may hold secrets."""
+    from ocibuild_core.errors import Failures, PluginError  # noqa: PLC0415
+
+    if not {"-v", "-vv", "--verbose"} & set(sys.argv):
+        return
+    for each in error.errors if isinstance(error, Failures) else (error,):
+        if isinstance(each, PluginError) and each.__cause__:
+            import traceback  # noqa: PLC0415  # nobody hopes to need it
+
+            traceback.print_exception(each.__cause__)
 
 
 def _told_by_click(error: Exception) -> int:
