@@ -20,13 +20,14 @@ GOOD = """
     import urllib.request
 
     from ocibuild_core.plugin import (
-        AuthProvider, Credential, CredentialError, CredentialsUnavailable, Match, Option, OptionType, Secret, hookimpl,
+        AuthProvider, Credential, CredentialError, CredentialsUnavailable, Diagnostics, Finding, Match, Option,
+        OptionType, Secret, Severity, hookimpl,
     )
 
     LOG = logging.getLogger(__name__)
 
 
-    class Provider(AuthProvider):
+    class Provider(AuthProvider, Diagnostics):
         name = "made"
         summary = "Registries of the test."
         aliases = ("made-up",)
@@ -60,6 +61,15 @@ GOOD = """
                 raise CredentialError("the service cannot be reached", why=type(error).__name__) from None
             request.log.info("got a token of %d characters", len(token))
             return Credential(username="made", secret=Secret(token), detail="user made")
+
+        def diagnose(self, context):
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            try:
+                opener.open(context.env["MADE_URL"], timeout=max(0.1, context.remaining())).close()
+            except urllib.error.HTTPError as error:
+                error.close()
+            except OSError as error:
+                yield Finding(severity=Severity.WARNING, what="the service is silent", do="look after it")
 
 
     @hookimpl
@@ -103,7 +113,7 @@ TESTS = """
             server.stop()
 """
 
-ALL_TESTS = 16
+ALL_TESTS = 18
 
 # What is wrong, the test that finds it, words of its message, and the class that does it.
 BAD = {
@@ -353,6 +363,46 @@ BAD = {
         name = "Made Up"
         """,
     ),
+    "raises when what it looks at does not answer": (
+        "test_diagnoses_in_time_whatever_the_network",
+        "diagnose raised URLError (no network)",
+        """
+        def diagnose(self, context):
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            try:
+                opener.open(context.env["MADE_URL"], timeout=max(0.1, context.remaining())).close()
+            except urllib.error.HTTPError as error:
+                error.close()
+            return []
+        """,
+    ),
+    "looks at a service without a time limit": (
+        "test_diagnoses_in_time_whatever_the_network",
+        "diagnose has not come back after",
+        """
+        def diagnose(self, context):
+            for finding in super().diagnose(context):
+                time.sleep(3)
+                yield finding
+        """,
+    ),
+    "diagnoses with a text": (
+        "test_diagnoses_in_time_whatever_the_network",
+        "diagnose gave str, not a Finding (the login works)",
+        """
+        def diagnose(self, context):
+            return ["all is well"]
+        """,
+    ),
+    "shows the password in a finding": (
+        "test_shows_no_secret_in_a_finding",
+        "(plain) in a finding",
+        """
+        def diagnose(self, context):
+            password = context.options.secret("password").reveal()
+            return [Finding(severity=Severity.OK, what=f"logs in with {password}")]
+        """,
+    ),
     "takes one caller at a time": (
         "test_gives_the_same_to_many_threads",
         "RuntimeError: busy",
@@ -377,6 +427,7 @@ BAD = {
 def quick_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thirty contracts run here, and each waits for its deadline once."""
     monkeypatch.setattr("ocibuild_testkit.contracts.auth_provider._DEADLINE_SECONDS", 0.2)
+    monkeypatch.setattr("ocibuild_testkit.contracts.diagnosing._DEADLINE_SECONDS", 0.2)
 
 
 def test_a_good_provider_passes(pytester: pytest.Pytester) -> None:
@@ -402,6 +453,18 @@ def test_a_heavy_import_at_load_is_found(pytester: pytest.Pytester) -> None:
 
     assert failed_tests(result) == ["test_imports_nothing_heavy_when_it_is_loaded"]
     result.stdout.fnmatch_lines(["*loading the plugin imports bcrypt*"])
+
+
+def test_a_diagnose_that_nobody_will_ask_for_is_found(pytester: pytest.Pytester) -> None:
+    body = "Provider.__bases__ = (AuthProvider,)"
+
+    result = run_contract(pytester, f"{dedent(GOOD)}\n\n{body}\n", "Provider")
+
+    assert failed_tests(result) == [
+        "test_diagnoses_in_time_whatever_the_network",
+        "test_shows_no_secret_in_a_finding",
+    ]
+    result.stdout.fnmatch_lines(["*inherit Diagnostics as well*"])
 
 
 def test_what_an_sdk_does_is_not_the_plugins(pytester: pytest.Pytester) -> None:

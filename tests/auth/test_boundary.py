@@ -17,11 +17,14 @@ from ocibuild_core.plugin import (
     Credential,
     CredentialRequest,
     CredentialStore,
+    Diagnostics,
+    Finding,
     Match,
     Option,
     OptionType,
     ProviderContext,
     Secret,
+    Severity,
     StoredCredential,
 )
 from support.auth_parts import Teller, credential, loaded, resolver_of
@@ -289,3 +292,55 @@ def test_a_match_is_asked_for_once() -> None:
     provider = guarded(Counting("a"))
     assert [provider.match(HOST) for _ in range(3)] == [Match.SPECIFIC] * 3
     assert calls == [HOST]
+
+
+class Doctor(Teller, Diagnostics):
+    def __init__(self, *found: object, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__("a", **kwargs)
+        self._found = found
+
+    def diagnose(self, context: ProviderContext) -> Iterable[Finding]:
+        for item in self._found:
+            if isinstance(item, BaseException):
+                raise item
+            if item == "hangs":
+                threading.Event().wait(context.remaining() + 5)
+            yield item  # type: ignore[misc]
+
+
+def test_one_that_looks_at_its_surroundings_is_asked() -> None:
+    finding = Finding(severity=Severity.WARNING, what="it is cold", do="heat")
+    assert guarded(Doctor(finding)).diagnose() == (finding,)
+    assert guarded(Teller("a")).diagnose() == ()
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ("hunter2", "diagnosed with a value of type str"),
+        (RuntimeError("hunter2"), "raised RuntimeError in diagnose"),
+    ],
+)
+def test_a_diagnosis_that_is_none_is_its_fault(found: object, words: str) -> None:
+    with pytest.raises(PluginError, match=words) as caught:
+        guarded(Doctor(found)).diagnose()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_diagnosis_that_hangs_is_left_behind() -> None:
+    with pytest.raises(CredentialError, match=r"no answer within 0\.1 s"):
+        guarded(Doctor("hangs"), timeout=0.1).diagnose()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"severity": "ok", "what": "x"},
+        {"severity": Severity.OK, "what": " "},
+        {"severity": Severity.OK, "what": "two\nlines"},
+        {"severity": Severity.FAILURE, "what": "bad"},
+    ],
+)
+def test_a_finding_is_one_line_and_has_a_remedy_unless_all_is_well(fields: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Finding(**fields)

@@ -26,12 +26,13 @@ if TYPE_CHECKING:
         ProviderContext,
         StoredCredential,
     )
+    from ocibuild_core.diagnostics import Finding, Severity
     from ocibuild_core.errors import CredentialError, CredentialsUnavailable, ExportError, OcibuildError, UsageError
     from ocibuild_core.export_records import Artifact, BuildOutput, ExportPlan, ExportRequest, ExportResults
     from ocibuild_core.exporting import Exporter
     from ocibuild_core.hooks import HOOK_API, hookimpl
     from ocibuild_core.options import Option, OptionType, OptionValues
-    from ocibuild_core.providers import AuthProvider, CredentialStore, InteractiveLogin, LoginUI, Match
+    from ocibuild_core.providers import AuthProvider, CredentialStore, Diagnostics, InteractiveLogin, LoginUI, Match
     from ocibuild_core.registry.hosts import Address as RegistryAddress
     from ocibuild_core.registry.hosts import parse as parse_registry
     from ocibuild_core.secret import Secret
@@ -48,11 +49,13 @@ __all__ = [
     "CredentialRequest",
     "CredentialStore",
     "CredentialsUnavailable",
+    "Diagnostics",
     "ExportError",
     "ExportPlan",
     "ExportRequest",
     "ExportResults",
     "Exporter",
+    "Finding",
     "InteractiveLogin",
     "LoginRequest",
     "LoginUI",
@@ -64,6 +67,7 @@ __all__ = [
     "ProviderContext",
     "RegistryAddress",
     "Secret",
+    "Severity",
     "StoredCredential",
     "SystemClock",
     "UsageError",
@@ -81,12 +85,13 @@ _HOMES = {
         "ProviderContext",
         "StoredCredential",
     ),
+    "diagnostics": ("Finding", "Severity"),
     "errors": ("CredentialError", "CredentialsUnavailable", "ExportError", "OcibuildError", "UsageError"),
     "export_records": ("Artifact", "BuildOutput", "ExportPlan", "ExportRequest", "ExportResults"),
     "exporting": ("Exporter",),
     "hooks": ("HOOK_API", "hookimpl"),
     "options": ("Option", "OptionType", "OptionValues"),
-    "providers": ("AuthProvider", "CredentialStore", "InteractiveLogin", "LoginUI", "Match"),
+    "providers": ("AuthProvider", "CredentialStore", "Diagnostics", "InteractiveLogin", "LoginUI", "Match"),
     "registry.hosts": ("RegistryAddress", "parse_registry"),
     "secret": ("Secret",),
 }

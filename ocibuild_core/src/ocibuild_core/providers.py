@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         ProviderContext,
         StoredCredential,
     )
+    from ocibuild_core.diagnostics import Finding
     from ocibuild_core.options import Option, OptionValues
     from ocibuild_core.secret import Secret
 
@@ -127,3 +128,15 @@ class CredentialStore(ABC):
     @abstractmethod
     def list(self, context: ProviderContext) -> Iterable[StoredCredential]:
         """What is kept, without secrets."""
+
+
+class Diagnostics(ABC):
+    """A capability that an `AuthProvider` may have as well: what `ocibuild doctor` says of its surroundings."""
+
+    @abstractmethod
+    def diagnose(self, context: ProviderContext) -> Iterable[Finding]:
+        """Look at what its logins stand on (a metadata service, a clock, a file), without logging in.
+
+        One finding a thing; nothing for what is of no concern on this machine. May use the network until
+        `context.deadline`, which is a few seconds away. What does not answer is a finding, not an error.
+        """

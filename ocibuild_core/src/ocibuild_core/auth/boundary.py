@@ -15,7 +15,7 @@ from ocibuild_core.auth.calls import Call, CallTimeout
 from ocibuild_core.credentials import Credential, CredentialRequest, LoginRequest, ProviderContext, StoredCredential
 from ocibuild_core.errors import CredentialError, CredentialsUnavailable, OcibuildError, PluginError, UsageError
 from ocibuild_core.options import OptionValues
-from ocibuild_core.providers import AuthProvider, CredentialStore, InteractiveLogin, Match
+from ocibuild_core.providers import AuthProvider, CredentialStore, Diagnostics, InteractiveLogin, Match
 from ocibuild_core.registry.hosts import normalise
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ocibuild_core.catalog import LoadedProvider
     from ocibuild_core.clock import Clock
+    from ocibuild_core.diagnostics import Finding
     from ocibuild_core.providers import LoginUI
     from ocibuild_core.secret import Secret
 
@@ -126,6 +127,19 @@ class GuardedProvider:
         found = self._call("notices", "", lambda: tuple(self.provider.notices(self._context())))
         if not all(isinstance(item, str) for item in found):
             raise self._fault("gave notices that are no text")
+        return found
+
+    def diagnose(self) -> tuple[Finding, ...]:
+        """What it has to say of its surroundings; nothing when it does not look at them."""
+        provider = self.provider
+        if not isinstance(provider, Diagnostics):
+            return ()
+        from ocibuild_core.diagnostics import Finding  # noqa: PLC0415  # a build has no need of it
+
+        found = self._call("diagnose", "", lambda: tuple(provider.diagnose(self._context())))
+        wrong = [item for item in found if not isinstance(item, Finding)]
+        if wrong:
+            raise self._fault(f"diagnosed with {_kind(wrong[0])}, not a Finding")
         return found
 
     def get(self, registry: str, step: Step = Step.EXPLICIT) -> Credential | None:

@@ -19,6 +19,7 @@ from ocibuild_core.plugin import (
 
 from ocibuild_testkit.broker import InThread, ProviderBroker
 from ocibuild_testkit.contracts.ambient import watched_environment, watched_io
+from ocibuild_testkit.contracts.diagnosing import DiagnosingContract
 from ocibuild_testkit.contracts.frames import modules_of, package_of
 from ocibuild_testkit.contracts.imports import third_party_imports
 from ocibuild_testkit.contracts.logins import Login
@@ -38,7 +39,7 @@ _THREADS = 4
 _ODD_REGISTRIES = ("docker.io", "localhost", "localhost:5000", "127.0.0.1:5000", "[::1]:5000", "a.b-c.example:65535")
 
 
-class AuthProviderContract:
+class AuthProviderContract(DiagnosingContract):
     """What the host relies on, one test each. Inherit it, and give it two fixtures: `provider` and `login`.
 
     What the plugin's own package does counts; what its SDK does below it is the SDK's.
