@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from ocibuild_core.secret import Secret
+from ocibuild_core.secret import MAX_SECRET_BYTES, Secret
 
 if TYPE_CHECKING:
     import logging
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from ocibuild_core.clock import Clock
     from ocibuild_core.options import OptionValues
-
-MAX_SECRET_BYTES = 64 * 1024
-"""The longest secret that is handed on; ECR passwords and key files stay far below."""
 
 
 class CredentialKind(Enum):

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from typing import SupportsIndex
 
 MASK = "********"
+MAX_SECRET_BYTES = 64 * 1024
+"""The longest secret that is handed on; ECR passwords and key files stay far below."""
 
 
 class Secret:

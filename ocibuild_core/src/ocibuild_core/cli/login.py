@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ocibuild_core.credentials import MAX_SECRET_BYTES
 from ocibuild_core.errors import CredentialError, CredentialsUnavailable, PluginError, UsageError
 from ocibuild_core.providers import Match
-from ocibuild_core.secret import Secret
+from ocibuild_core.secret import MAX_SECRET_BYTES, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

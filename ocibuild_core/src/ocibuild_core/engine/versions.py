@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # `buildkitd --version` and `buildctl debug info` print the Go package, then the version.
-_PRINTED = re.compile(r"github\.com/moby/buildkit v?(\d+)\.(\d+)\.(\d+)")
+_PRINTED = r"github\.com/moby/buildkit v?(\d+)\.(\d+)\.(\d+)"
 _UNTOLD = (0, 0, 0)
 
 Version = tuple[int, int, int]
@@ -37,7 +37,7 @@ CACHE_LIMIT = Feature(name="a limit for the kept cache", since=(0, 17, 0))
 
 def parse_version(printed: str) -> Version | None:
     """The version in what a program of BuildKit printed; None for a build that was told none (`0.0.0+unknown`)."""
-    found = _PRINTED.search(printed)
+    found = re.search(_PRINTED, printed)
     version = (int(found[1]), int(found[2]), int(found[3])) if found else _UNTOLD
     return None if version == _UNTOLD else version
 
