@@ -26,6 +26,7 @@ _TYPES = {
     Kind.PAIRS: "list of `name=value`, or in YAML a map",
     Kind.NAMED: "text",
     Kind.DURATION: "duration",
+    Kind.SIZE: "size",
     Kind.CHOICE: "choice",
 }
 

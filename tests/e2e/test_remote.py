@@ -159,6 +159,14 @@ def test_without_or_with_a_wrong_certificate_nothing_is_built(
     assert earlier(work)
 
 
+def test_without_tls_to_a_daemon_that_wants_it_the_flags_for_it_are_named(
+    work: Path, run: ProgramRunner, daemon: Daemon
+) -> None:
+    result = run("build", "--addr", daemon.address, ".", cwd=work).ended_with(5)
+    assert "as a daemon does that wants TLS: give --tlsdir" in result.stderr
+    assert earlier(work)
+
+
 def test_a_missing_file_is_said_before_anything_is_asked(work: Path, run: ProgramRunner, sandbox: Path) -> None:
     result = run("build", "--addr", "tcp://127.0.0.1:1", "--tlsdir", str(sandbox / "no"), ".", cwd=work).ended_with(2)
     assert "--tlsdir: there is no file" in result.stderr

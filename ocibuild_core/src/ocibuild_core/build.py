@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ocibuild_core.auth.login import LoginSettings
+    from ocibuild_core.auth.session import AuthSession
+    from ocibuild_core.cache_mounts.keeping import CacheMounts
     from ocibuild_core.catalog import Catalog
     from ocibuild_core.engine import Engine, EngineSettings
     from ocibuild_core.export_records import Artifact
@@ -63,6 +65,7 @@ def build(given: BuildInput) -> None:
         from ocibuild_core.cache_directory import open_cache  # noqa: PLC0415
         from ocibuild_core.cache_keeping import CACHE_DIRECTORY, cache_bound, keep_cache  # noqa: PLC0415
         from ocibuild_core.exports import finish, stage  # noqa: PLC0415
+        from ocibuild_core.features import used_features  # noqa: PLC0415
         from ocibuild_core.inputs import secret_values  # noqa: PLC0415
         from ocibuild_core.preparing import make_ready  # noqa: PLC0415
         from ocibuild_core.publish import Staging, publish  # noqa: PLC0415
@@ -84,21 +87,36 @@ def build(given: BuildInput) -> None:
         for secret in secret_values(given.settings, given.env):
             session.redactor.add(secret)
         make_ready(given, engine, session, plans)
+        engine.require(used_features(given.settings, plans, given.progress))
         staging = stack.enter_context(Staging())
         cache = open_cache(Path.cwd() / CACHE_DIRECTORY, staging)
         images = _prepare_images(given.settings, staging)
+        mounts = _open_mounts(given, engine, session, staging)
+        if mounts:
+            mounts.bring(given.talk)
         solved = []
         for plan in plans:
             staged = stage(plan, staging)
             solved.append(
                 (plan, staged, solve(given, engine, session, plan=plan, staged=staged, images=images, cache=cache))
             )
+        if mounts:
+            mounts.take(bound)
         engine.request_stop()
         artifacts = [artifact for one in solved for artifact in finish(*one)]
         publish(artifacts)
-        if cache:
-            keep_cache(cache, bound, given.talk)
+        size = keep_cache(cache, bound, given.talk) if cache else 0
+        if mounts:
+            mounts.keep(bound - size, given.talk)
     _report(given, artifacts, time.monotonic() - started)
+
+
+def _open_mounts(given: BuildInput, engine: Engine, session: AuthSession, staging: Staging) -> CacheMounts | None:
+    if not given.settings.cache_mounts:
+        return None
+    from ocibuild_core.cache_mounts.keeping import open_mounts  # noqa: PLC0415  # most builds keep none
+
+    return open_mounts(given.settings, engine, session, staging, given.talk)
 
 
 def _prepare_images(settings: BuildSettings, staging: Staging) -> Sequence[ImageArgument]:

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
     from ocibuild_core.settings.model import BuildSettings
 
+_OF_THE_DAEMON = ("registry_mirrors", "buildkit_extra_config", "registry_certs", "max_used_space")
+
 Tables = dict[str, Any]
 
 
 def daemon_config(settings: BuildSettings) -> Mapping[str, object]:
     """The tables for buildkitd.toml (docs/buildkitd.toml.md in moby/buildkit); empty when nothing was asked for.
 
-    Raises UsageError when the text is no TOML, or when two settings want one key.
+    Raises UsageError when the text is no TOML, when two settings want one key, or when the daemon is not ours.
     """
+    if settings.addr:
+        _refuse(settings)
     origin = settings.origin("buildkit_extra_config")
     tables = _parse(settings.buildkit_extra_config, origin) if settings.buildkit_extra_config else {}
     for path, value, by in _wanted(settings):
@@ -28,10 +32,23 @@ def daemon_config(settings: BuildSettings) -> Mapping[str, object]:
     return tables
 
 
+def _refuse(settings: BuildSettings) -> None:
+    """A BuildKit that runs already has a configuration; what is asked of it here would be lost in silence."""
+    asked = [settings.origin(name) for name in _OF_THE_DAEMON if getattr(settings, name)]
+    if asked:
+        raise UsageError(
+            f"the BuildKit at {settings.addr} runs already and cannot be configured from here",
+            why=f"asked for: {', '.join(asked)}",
+            do="configure that daemon itself, or leave out --addr (and BUILDKIT_HOST)",
+        )
+
+
 def _wanted(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], object, str]]:
     mirrors = [mirror for mirror in settings.registry_mirrors if mirror]
     if mirrors:
         yield ("registry", "docker.io", "mirrors"), mirrors, settings.origin("registry_mirrors")
+    if settings.max_used_space is not None:
+        yield ("worker", "oci", "maxUsedSpace"), str(settings.max_used_space), settings.origin("max_used_space")
     allowed = entitlements(settings)
     if allowed and not settings.addr:
         yield ("insecure-entitlements",), list(allowed), settings.origin("allow")

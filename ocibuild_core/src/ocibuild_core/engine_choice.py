@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ocibuild_core.caching import cache_types
 from ocibuild_core.daemon_config import daemon_config
 from ocibuild_core.engine import EngineSettings
+from ocibuild_core.engine.settings import DEFAULT_MAX_CACHE
 from ocibuild_core.remote_tls import tls_files
 
 if TYPE_CHECKING:
@@ -25,5 +26,6 @@ def engine_settings(settings: BuildSettings, env: Mapping[str, str]) -> EngineSe
         start_timeout=settings.start_timeout,
         debug=settings.debug,
         daemon_config=daemon_config(settings),
+        max_cache=settings.max_used_space or DEFAULT_MAX_CACHE,
         env=env,
     )

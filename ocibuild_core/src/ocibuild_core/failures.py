@@ -14,6 +14,8 @@ _PUSH = r"failed to push (\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)/"
 """A refused push names the reference; whether a URL follows depends on what the registry answered."""
 _PUSHING = "pushing manifest for "
 """How BuildKit names the last step of a push (util/push/push.go)."""
+_NOT_ALLOWED = r"(?:^|: )((?:security|network)\.[a-z]+) is not allowed$"
+"""BuildKit's words for an entitlement that was not given (util/entitlements/entitlements.go)."""
 _STEP = ("process ", "executor failed")
 """How BuildKit begins the error of a Dockerfile's own step; the rest is the step's text, not a registry's."""
 
@@ -61,9 +63,11 @@ class Failure:
     def __init__(self) -> None:
         self._errors: dict[str, tuple[str, str]] = {}
         self._pushed: dict[str, None] = {}
+        self.reason = ""
 
     def observe(self, event: Mapping[str, Any]) -> None:
-        """Take one object of BuildKit's progress stream (`client.SolveStatus` as JSON)."""
+        """Take one object of BuildKit's progress stream (`client.SolveStatus` as JSON), or the reason behind it."""
+        self.reason = event.get("reason", self.reason)
         for vertex in event.get("vertexes") or ():
             if vertex.get("error"):
                 self._errors[vertex.get("digest", "")] = (vertex.get("name", ""), vertex["error"])
@@ -80,6 +84,11 @@ class Failure:
         # BuildKit ends the line of a push that failed, too; its error names the reference.
         texts = [text for _, text in self._errors.values()]
         return tuple(name for name in self._pushed if not any(f"failed to push {name}:" in text for text in texts))
+
+    def missing_entitlement(self) -> str:
+        """What the build wanted to do and was not allowed (`security.insecure`), or empty."""
+        found = re.search(_NOT_ALLOWED, self.reason)
+        return found[1] if found else ""
 
     def refusals(self) -> tuple[RegistryRefusal, ...]:
         """The registries that refused, each once."""

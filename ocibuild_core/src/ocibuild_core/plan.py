@@ -189,7 +189,7 @@ def output_argument(
 
 
 def refuse_conflicts(exports: Iterable[PlannedExport]) -> None:
-    """Raise UsageError when two exports write one path, of one target or of several."""
+    """Raise UsageError when two exports write one path, or one inside the other's, of one target or of several."""
     writers: dict[Path, PlannedExport] = {}
     for export in exports:
         name = export.loaded.exporter.name
@@ -203,3 +203,12 @@ def refuse_conflicts(exports: Iterable[PlannedExport]) -> None:
                     why=f"exporters {other.loaded.exporter.name!r} and {name!r}",
                     do="give one of them another dest=",
                 )
+    for destination, export in writers.items():
+        outer = next((parent for parent in destination.parents if writers.get(parent, export) is not export), None)
+        if outer:
+            raise UsageError(
+                f"an output writes {destination} inside of another's {outer}",
+                why=f"exporters {export.loaded.exporter.name!r} and {writers[outer].loaded.exporter.name!r}; "
+                "what lies at a destination is replaced as a whole",
+                do="give one of them another dest=",
+            )

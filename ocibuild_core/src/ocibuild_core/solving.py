@@ -10,12 +10,12 @@ from ocibuild_core.command import solve_arguments
 from ocibuild_core.display import Display
 from ocibuild_core.errors import BuildError, OcibuildError, raise_all
 from ocibuild_core.failures import Failure
-from ocibuild_core.inputs import secret_variables
+from ocibuild_core.inputs import entitlements, secret_variables
 from ocibuild_core.lint import WarningCount
 from ocibuild_core.needs import pushed_images
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ocibuild_core.auth.session import AuthSession
     from ocibuild_core.build import BuildInput
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ocibuild_core.exports import StagedOutputs
     from ocibuild_core.image_args import ImageArgument
     from ocibuild_core.plan import BuildPlan
+    from ocibuild_core.settings.model import BuildSettings
     from ocibuild_core.terminal import Talk
 
 
@@ -57,18 +58,34 @@ def solve(  # noqa: PLR0913  # all that one solve is made from
         arguments,
         env=session.child_env,
         on_output=None if display.owns_terminal else warnings.take,
-        on_event=failure.observe,
+        on_event=_loading_meanwhile(failure.observe),
         secret_names=secret_variables(given.settings),
     )
     has_failed = code != 0 or bool(given.settings.check and warnings.found)
     display.end(failed=has_failed)
     if code != 0:
         _tell_pushes(given.talk, plan, failure)
-        raise_all(_explain(failure, session, code))
+        raise_all(_explain(failure, session, code, given.settings))
     if has_failed:
         raise BuildError(f"the Dockerfile has {warnings.found} warning{'s' if warnings.found > 1 else ''}")
     found = json.loads(metadata.read_bytes()) if metadata.exists() else {}
     return found if isinstance(found, dict) else {}
+
+
+def _loading_meanwhile(observe: Callable[[Mapping[str, object]], None]) -> Callable[[Mapping[str, object]], None]:
+    """`observe`, which at its first event loads what finishing takes: BuildKit is at work then, and we are idle."""
+    is_loaded = False
+
+    def take(event: Mapping[str, object]) -> None:
+        nonlocal is_loaded
+        observe(event)
+        if not is_loaded:
+            import ctypes  # noqa: F401, PLC0415  # `exchange`
+            import tarfile  # noqa: F401, PLC0415  # `exporters.archive`
+
+            is_loaded = True
+
+    return take
 
 
 def _tell_pushes(talk: Talk, plan: BuildPlan, failure: Failure) -> None:
@@ -80,7 +97,7 @@ def _tell_pushes(talk: Talk, plan: BuildPlan, failure: Failure) -> None:
         talk.say(f"{name}  {'pushed' if name in pushed else 'not pushed'}")
 
 
-def _explain(failure: Failure, session: AuthSession, code: int) -> list[OcibuildError]:
+def _explain(failure: Failure, session: AuthSession, code: int, settings: BuildSettings) -> list[OcibuildError]:
     """Why the solve failed: logins that failed meanwhile, then registries that refused, for those have a remedy."""
     # Hosts that nobody could know beforehand (ONBUILD, frontends) fail when the helper is asked for them.
     failures = {str(error): error for error in session.failures.values()}
@@ -91,7 +108,27 @@ def _explain(failure: Failure, session: AuthSession, code: int) -> list[Ocibuild
         from ocibuild_core.refusals import explain_refusal  # noqa: PLC0415
 
         return [explain_refusal(refusal, session.resolver.explain(refusal.host)) for refusal in refusals]
+    if entitlement := failure.missing_entitlement():
+        return [_not_entitled(entitlement)]
     errors = failure.errors()
     if not errors:
-        return [BuildError("the build failed", why=f"buildctl ended with exit code {code}; its output says why")]
+        why = failure.reason or f"buildctl ended with exit code {code}; its output says why"
+        return [BuildError("the build failed", why=why, do=_remedy(failure, settings))]
     return [BuildError(f"the build failed at {name!r}", why=text) for name, text in errors]
+
+
+def _not_entitled(entitlement: str) -> BuildError:
+    return BuildError(
+        f"the build may not use {entitlement}",
+        why="the Dockerfile asks for more rights than a build has, and nobody gave them",
+        do=f"if you trust this Dockerfile: build --allow {entitlement}",
+    )
+
+
+def _remedy(failure: Failure, settings: BuildSettings) -> str:
+    """For a build that a daemon elsewhere refused as a whole: one does so that allows no such entitlement."""
+    allowed = entitlements(settings)
+    if not settings.addr or not allowed or failure.reason:
+        return ""
+    named = ", ".join(allowed)
+    return f"see that the BuildKit at {settings.addr} has {named} among its insecure-entitlements (buildkitd.toml)"

@@ -56,7 +56,8 @@ class Engine(ABC):
             env: what the client gets besides its share of the user's environment; it wins.
             on_output: takes its output, piece by piece; None hands it the terminal.
             on_event: takes objects of BuildKit's `client.SolveStatus` that tell of steps or warnings. With the terminal
-                handed over, they come after a failure only.
+                handed over, they come after a failure only. The last one of a failed build is `{"reason": TEXT}`: why
+                it failed, in BuildKit's words, empty when its history does not say.
             secret_names: variables of the user's environment that the build was told to use as secrets.
 
         Raises:

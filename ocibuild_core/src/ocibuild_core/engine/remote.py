@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.engine.base import Engine
 from ocibuild_core.engine.client import Watch
-from ocibuild_core.engine.find import find_client
+from ocibuild_core.engine.find import find_client, find_on_path
 from ocibuild_core.engine.keeper import KeeperJob, start_keeper
-from ocibuild_core.engine.process import Capture
+from ocibuild_core.engine.process import Capture, capture
 from ocibuild_core.engine.relay import Relay, program_of
 from ocibuild_core.engine.runtime import make_runtime_directory
 from ocibuild_core.engine.solve import Solver
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 _UNKNOWN_QUESTION = b"Unimplemented"
 """What a BuildKit answers that is too old to be asked for its version (gRPC's status code)."""
 _PATIENCE_AFTER_FAILURE = 5.0
+
+
+_WANTS_TLS = ("EOF", "connection reset by peer", "server preface")
+"""What Go's gRPC says of a server that hangs up on a greeting without TLS."""
+_SPEAKS_NO_TLS = "first record does not look like a TLS handshake"
+"""crypto/tls in Go, of a server that answers in plain."""
 
 
 def reach(settings: EngineSettings) -> RemoteEngine:
@@ -95,14 +101,18 @@ class RemoteEngine(Engine):
         if code and _UNKNOWN_QUESTION not in printed:
             said = self._printed.strip() or f"no answer within {self._settings.start_timeout:g} s"
             raise EngineError(
-                f"the BuildKit at {self._settings.addr} cannot be reached",
-                why=said,
-                do="check the address and that it runs, or leave out --addr (and BUILDKIT_HOST) to start one here",
+                f"the BuildKit at {self._settings.addr} cannot be reached", why=said, do=_remedy(self._settings, said)
             )
 
     def require(self, features: Iterable[Feature]) -> None:
         """See `Engine`."""
-        check_features(parse_version(self._printed), features, what=f"the BuildKit at {self._settings.addr}")
+        wanted = tuple(features)
+        check_features(parse_version(self._printed), wanted, what=f"the BuildKit at {self._settings.addr}")
+        buildctl = self._solver.client[0]
+        if buildctl == str(find_on_path("buildctl", self._settings.env.get("PATH", ""))):
+            # The wheel's client is as new as we are; whoever has another has it on PATH.
+            _, printed = capture([buildctl, "--version"], {}, timeout=_PATIENCE_AFTER_FAILURE)
+            check_features(parse_version(printed.decode(errors="replace")), wanted, what=f"{buildctl} on PATH")
 
     def solve(
         self,
@@ -149,3 +159,12 @@ class RemoteEngine(Engine):
         if self._relay:
             self._relay.close()
         self._keeper.stop()
+
+
+def _remedy(settings: EngineSettings, said: str) -> str:
+    is_tcp = (settings.addr or "").startswith("tcp://")
+    if is_tcp and settings.tls is None and any(mark in said for mark in _WANTS_TLS):
+        return "it hangs up, as a daemon does that wants TLS: give --tlsdir, or --tlscacert, --tlscert and --tlskey"
+    if is_tcp and settings.tls and _SPEAKS_NO_TLS in said:
+        return "it speaks no TLS: leave out --tls… (and BUILDKIT_TLS_…), or start it with --tlscert and --tlskey"
+    return "check the address and that it runs, or leave out --addr (and BUILDKIT_HOST) to start one here"

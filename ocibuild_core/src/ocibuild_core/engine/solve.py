@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.engine.client import ClientRun
 from ocibuild_core.engine.environment import for_buildctl
-from ocibuild_core.engine.events import events_of
+from ocibuild_core.engine.events import events_of, reason_of
 from ocibuild_core.errors import EngineError
 
 if TYPE_CHECKING:
@@ -72,10 +72,9 @@ class Solver:
             watch: notices the engine's end.
         """
         # On a terminal the client would tell of the trace it writes; so there the events are asked for afterwards.
-        is_asked_later = on_output is None and on_event is not None
-        reference = [f"--ref-file={self._reference}"] if is_asked_later else []
+        is_asked_later = on_output is None
         client = ClientRun(
-            [*self.client, "build", *reference, *arguments],
+            [*self.client, "build", f"--ref-file={self._reference}", *arguments],
             env,
             on_output=on_output,
             on_event=on_event,
@@ -89,9 +88,10 @@ class Solver:
                 f"buildctl was ended by {signal_name(-code)}",
                 why="not by us; SIGKILL is mostly the kernel's answer to too little memory",
             )
-        if code and on_event is not None and is_asked_later:
-            for event in events_of(self.client, self._reference, env):
+        if code and on_event is not None:
+            for event in events_of(self.client, self._reference, env) if is_asked_later else ():
                 on_event(event)
+            on_event({"reason": reason_of(self.client, self._reference, env)})
         return code
 
 

@@ -23,6 +23,7 @@ class Kind(Enum):
     NAMED = "named"
     """PAIRS whose value is the name of the variable that holds it: for secrets, which nothing of ours repeats."""
     DURATION = "duration"
+    SIZE = "size"
     CHOICE = "choice"
 
 

@@ -50,6 +50,7 @@ class BuildSettings(NamedTuple):
     cache_from: tuple[str, ...]
     cache_to: tuple[str, ...]
     cache_size: str
+    cache_mounts: bool
     login: tuple[str, ...]
     login_timeout: float
     preflight: bool
@@ -62,6 +63,7 @@ class BuildSettings(NamedTuple):
     tls_key: Path | None
     tls_server_name: str | None
     state_dir: Path | None
+    max_used_space: int | None
     start_timeout: float
     registry_mirrors: tuple[str, ...]
     buildkit_extra_config: str | None

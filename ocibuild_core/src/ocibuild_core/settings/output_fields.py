@@ -112,6 +112,16 @@ OUTPUT_FIELDS: tuple[Field, ...] = (
         metavar="SIZE",
         default="10GB",
     ),
+    Field(
+        name="cache_mounts",
+        help="Keep what RUN --mount=type=cache holds in cache/, too, for engines that begin empty.",
+        group=OUTPUT,
+        kind=Kind.BOOL,
+        flags=("--cache-mounts",),
+        env=("OCIBUILD_CACHE_MOUNTS",),
+        request="cache_mounts",
+        default=False,
+    ),
 )
 
 TLS_FIELDS: tuple[Field, ...] = (

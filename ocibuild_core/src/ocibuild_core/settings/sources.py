@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from ocibuild_core.errors import UsageError
 from ocibuild_core.settings.fields import Field, Kind, Scope
 from ocibuild_core.settings.model import Pair
-from ocibuild_core.settings.values import parse_bool, parse_duration, split_list, split_pair
+from ocibuild_core.settings.values import parse_bool, parse_duration, parse_size, split_list, split_pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,6 +153,8 @@ def parse_text(field: Field, text: str, origin: str) -> object:  # noqa: PLR0911
                 return parse_bool(text)
             case Kind.DURATION:
                 return parse_duration(text)
+            case Kind.SIZE:
+                return parse_size(text)
             case Kind.LIST:
                 return split_list(text)
             case Kind.ITEMS:

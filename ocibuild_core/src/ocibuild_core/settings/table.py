@@ -187,6 +187,16 @@ FIELDS: tuple[Field, ...] = (
         metavar="DIR",
     ),
     Field(
+        name="max_used_space",
+        help="How much the engine's cache may hold (20GB, 512MiB); what was used longest ago is dropped.",
+        group=ENGINE,
+        kind=Kind.SIZE,
+        scope=Scope.HOST,
+        flags=("--max-used-space",),
+        env=("OCIBUILD_MAX_USED_SPACE",),
+        metavar="SIZE",
+    ),
+    Field(
         name="start_timeout",
         help="How long the engine may take to start.",
         group=ENGINE,

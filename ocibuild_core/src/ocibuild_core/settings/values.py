@@ -6,6 +6,7 @@ import re
 
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+_SIZE = r"(?ai)(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?"
 _DURATION = r"(?a)(\d+(?:\.\d+)?)(ms|s|m|h)?"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
@@ -25,6 +26,15 @@ def parse_duration(text: str) -> float:
     if not found:
         raise ValueError("not a duration: use 30s, 500ms, 2m or 1h")
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def parse_size(text: str) -> int:
+    """Bytes, from `1000`, `512MB`, `10GB` (powers of 1000) or `2GiB` (of 1024)."""
+    found = re.fullmatch(_SIZE, text.strip())
+    if not found:
+        raise ValueError("not a size: use 512MB, 10GB or 2GiB")
+    base = 1024 if found[3] else 1000
+    return int(float(found[1]) * base ** " kmgt".index(found[2].lower() or " "))
 
 
 def split_list(text: str) -> tuple[str, ...]:
