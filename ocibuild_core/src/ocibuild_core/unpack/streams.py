@@ -22,6 +22,7 @@ _PIECES_AHEAD = 8
 _MAGIC_BYTES = 4
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_SYSTEM_ZSTD = "ocibuild_core.unpack.system_zstd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after one byte of 0x50 to 0x5f (RFC 8878, section 3.1.2)
 
 
@@ -141,13 +142,16 @@ def _inflate_module() -> Any:  # noqa: ANN401  # a module; both have zlib's inte
         return import_module("zlib")
 
 
-def _zstd_module() -> Any:  # noqa: ANN401  # a module; both have the interface of PEP 784
-    for name in ("compression.zstd", "backports.zstd"):
+def _zstd_module() -> Any:  # noqa: ANN401  # a module; all have the interface of PEP 784
+    """Python's own, its backport, or the system's library."""
+    for name in ("compression.zstd", "backports.zstd", _SYSTEM_ZSTD):
         try:
-            return import_module(name)
+            found = import_module(name)
         except ImportError:
             continue
+        if name != _SYSTEM_ZSTD or found.is_there():
+            return found
     raise LayerError(
-        "it is compressed with zstd, which this Python cannot read",
-        do="pip install 'ocibuild-core[zstd]', or use Python 3.14 or newer",
+        "it is compressed with zstd, which neither this Python nor a libzstd.so.1 of the system reads here",
+        do="pip install 'ocibuild-core[zstd]', or install the system's libzstd1",
     )
