@@ -49,9 +49,12 @@ class _Stage:
         self.platform = platform
         self.first_run = 0
         self.uses: list[ImageUse] = []
+        self.instructions: list[Instruction] = []
 
 
-class _Instruction(NamedTuple):
+class Instruction(NamedTuple):
+    """One logical line: its keyword in capitals, what follows it, and where it begins, counted from 1."""
+
     keyword: str
     rest: str
     line: int
@@ -85,6 +88,41 @@ def needed_images(
         if use.reference and use.reference.lower() not in own_names and not use.reference.isdigit():
             unique.setdefault(use.reference, use)
     return tuple(unique.values())
+
+
+def needed_instructions(
+    text: str, *, target: str | None = None, build_args: Mapping[str, str] = _NOTHING
+) -> Iterator[Instruction]:
+    """The instructions that building `target` follows: ARGs before the first FROM, then those of the stages it needs.
+
+    Args:
+        text: the Dockerfile.
+        target: the stage to build; None means the last one.
+        build_args: they override the defaults of ARGs before the first FROM.
+    """
+    lines = text.splitlines()
+    _, escape = _directives(lines)
+    for instruction in _instructions(lines, escape):
+        if instruction.keyword == "FROM":
+            break
+        yield instruction
+    for stage in _reachable(_stages(_instructions(lines, escape), build_args), target):
+        yield from stage.instructions
+
+
+def stage_names(text: str) -> tuple[str, ...]:
+    """The names of the Dockerfile's stages, in its order, in lower case as BuildKit takes them."""
+    lines = text.splitlines()
+    _, escape = _directives(lines)
+    return tuple(stage.name for stage in _stages(_instructions(lines, escape), {}) if stage.name)
+
+
+def argument_names(text: str) -> tuple[str, ...]:
+    """The names of the Dockerfile's ARGs, each once."""
+    lines = text.splitlines()
+    _, escape = _directives(lines)
+    words = (one.rest.split() for one in _instructions(lines, escape) if one.keyword == "ARG")
+    return tuple(dict.fromkeys(word.partition("=")[0] for some in words for word in some))
 
 
 def first_run_on_target(text: str, *, target: str | None = None) -> int:
@@ -127,7 +165,7 @@ def _directives(lines: Sequence[str]) -> tuple[list[ImageUse], str]:
     return found, escape
 
 
-def _instructions(lines: Sequence[str], escape: str) -> Iterator[_Instruction]:
+def _instructions(lines: Sequence[str], escape: str) -> Iterator[Instruction]:
     """Logical lines: continuations joined, comments and the bodies of heredocs dropped."""
     rows = iter(enumerate(lines, start=1))
     joined, start = "", 0
@@ -141,7 +179,7 @@ def _instructions(lines: Sequence[str], escape: str) -> Iterator[_Instruction]:
             continue
         keyword, _, rest = (joined + stripped).partition(" ")
         joined = ""
-        yield _Instruction(keyword.upper(), rest.strip(), start)
+        yield Instruction(keyword.upper(), rest.strip(), start)
         if keyword.upper() in _HEREDOC_INSTRUCTIONS:
             for dash, _, word in re.findall(_HEREDOC, rest):
                 _skip_heredoc(rows, word, strip_tabs=bool(dash))
@@ -153,10 +191,12 @@ def _skip_heredoc(rows: Iterator[tuple[int, str]], word: str, *, strip_tabs: boo
             return
 
 
-def _stages(instructions: Iterator[_Instruction], build_args: Mapping[str, str]) -> list[_Stage]:
+def _stages(instructions: Iterator[Instruction], build_args: Mapping[str, str]) -> list[_Stage]:
     stages: list[_Stage] = []
     variables: dict[str, str] = {}
     for instruction in instructions:
+        if stages and instruction.keyword != "FROM":
+            stages[-1].instructions.append(instruction)
         if instruction.keyword == "ARG" and not stages:
             _declare(instruction.rest, variables, build_args)
         elif instruction.keyword == "FROM":
@@ -178,7 +218,7 @@ def _declare(rest: str, variables: dict[str, str], build_args: Mapping[str, str]
             variables[name] = expand(default.strip("\"'"), variables) or ""
 
 
-def _stage(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
+def _stage(instruction: Instruction, variables: Mapping[str, str]) -> _Stage:
     rest = instruction.rest
     platform = ""
     while flag := re.match(_FLAG, rest):
@@ -190,7 +230,7 @@ def _stage(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
     return _Stage(name, ImageUse(reference=reference or "", purpose="FROM", line=instruction.line), platform)
 
 
-def _copied(instruction: _Instruction) -> list[ImageUse]:
+def _copied(instruction: Instruction) -> list[ImageUse]:
     rest = instruction.rest
     uses = []
     while flag := re.match(_FLAG, rest):
@@ -201,7 +241,7 @@ def _copied(instruction: _Instruction) -> list[ImageUse]:
     return uses
 
 
-def _mounted(instruction: _Instruction) -> list[ImageUse]:
+def _mounted(instruction: Instruction) -> list[ImageUse]:
     rest = instruction.rest
     uses = []
     while flag := re.match(_FLAG, rest):

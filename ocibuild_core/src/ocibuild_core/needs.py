@@ -75,7 +75,7 @@ def describe(use: ImageUse) -> str:
 
 def images_of(settings: BuildSettings) -> tuple[ImageUse, ...]:
     """The images that the Dockerfile names. What cannot be read is BuildKit's to say: it gives none."""
-    text = _dockerfile_text(settings)
+    text = dockerfile_text(settings)
     files = image_references(settings)
     arguments = {pair.key: pair.value for pair in settings.build_args} | files
     contexts = (*files.values(), *(pair.key for pair in settings.build_contexts))
@@ -88,7 +88,7 @@ def images_of(settings: BuildSettings) -> tuple[ImageUse, ...]:
 
 def first_run(settings: BuildSettings) -> int:
     """The line of the first RUN that runs on the target's platform; 0 for none."""
-    return first_run_on_target(_dockerfile_text(settings), target=settings.target)
+    return first_run_on_target(dockerfile_text(settings), target=settings.target)
 
 
 def _contexts_in_registries(settings: BuildSettings) -> Iterator[ImageUse]:
@@ -98,7 +98,7 @@ def _contexts_in_registries(settings: BuildSettings) -> Iterator[ImageUse]:
             yield ImageUse(reference=reference, purpose=f"{pair.origin} {pair.key}", line=0)
 
 
-def _dockerfile_text(settings: BuildSettings) -> str:
+def dockerfile_text(settings: BuildSettings) -> str:
     """The Dockerfile; empty when it cannot be read, or when only the engine has it."""
     if is_remote_context(settings.context):
         return ""
