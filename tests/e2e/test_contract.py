@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-Param = str | list[str] | dict[str, str]
+Param = str | bool | list[str] | dict[str, str]
 
 # How each key of the request is called in the environment.
 PARAMS = {"add_hosts": "BUILDKIT_ADD_HOSTS"}
@@ -60,6 +60,20 @@ class Pipeline:
         assert (self.directory / directory / "digest").read_text() == image.config_digest
         return image
 
+    @property
+    def yes(self) -> Param:
+        """True, as the program takes it."""
+        return True if self._program == "task" else "true"
+
+    def unpacked(self, directory: str = "image") -> dict[str, bytes]:
+        """The files of the root file system, by path."""
+        root = self.directory / directory / "rootfs"
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    def metadata(self, directory: str = "image") -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.directory / directory / "metadata.json").read_text())
+        return found
+
     def labels(self, directory: str = "image") -> dict[str, str] | None:
         found: dict[str, str] | None = self.image(directory).config["config"].get("Labels")
         return found
@@ -68,7 +82,7 @@ class Pipeline:
 def _variables(name: str, value: Param) -> Mapping[str, str]:
     if isinstance(value, dict):
         return {f"BUILDKIT_SECRET_{key}": path for key, path in value.items()}
-    text = ",".join(value) if isinstance(value, list) else value
+    text = ",".join(value) if isinstance(value, list) else str(value)
     return {PARAMS.get(name, name.upper()): text}
 
 
@@ -158,6 +172,18 @@ def test_labels_are_exactly_these(
     assert pipeline.labels() == {**labels, **of_dockerfile}
 
 
+UNPACKED = "FROM scratch\nCOPY Dockerfile /etc/file\nENV PATH=/darkness BA=nana\nUSER banana\n"
+
+
+def test_the_root_file_system_with_environment_and_user(pipeline: Pipeline) -> None:
+    pipeline.write("Dockerfile", UNPACKED)
+    pipeline.build(unpack_rootfs=pipeline.yes).succeeded()
+    assert pipeline.unpacked() == {"etc/file": UNPACKED.encode()}
+    assert (pipeline.directory / "image" / "metadata.json").read_text() == (
+        '{"env":["PATH=/darkness","BA=nana"],"user":"banana"}\n'
+    )
+
+
 def test_a_secret_from_a_file(pipeline: Pipeline) -> None:
     step = 'RUN --mount=type=secret,id=secret test "$(cat /run/secrets/secret)" = "hello-world"\n'
     pipeline.write("Dockerfile", f"FROM busybox\n{step}")
@@ -183,6 +209,34 @@ def test_an_image_arg_becomes_the_base(name: str, pipeline: Pipeline) -> None:
     image = pipeline.image()
     assert image.layers[:-1] == base.layers
     assert sorted(image.files) == ["base", "mine"]
+
+
+def test_an_image_arg_is_unpacked_with_what_is_built_on_it(pipeline: Pipeline) -> None:
+    pipeline.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /base\nENV OF=base\n")
+    pipeline.build().succeeded()
+    (pipeline.directory / "image" / "image.tar").rename(pipeline.directory / "base.tar")
+    pipeline.write("Dockerfile", "ARG base_image\nFROM ${base_image}\nCOPY Dockerfile /mine\n")
+    pipeline.build(image_args=["base_image=base.tar"], unpack_rootfs=pipeline.yes).succeeded()
+    assert sorted(pipeline.unpacked()) == ["base", "mine"]
+    assert any(one == "OF=base" for one in pipeline.metadata()["env"])
+
+
+def test_several_targets_are_unpacked_each(pipeline: Pipeline) -> None:
+    pipeline.write(
+        "Dockerfile", "FROM scratch AS first\nCOPY Dockerfile /first\nUSER one\nFROM scratch\nCOPY Dockerfile /last\n"
+    )
+    (pipeline.directory / "first").mkdir()
+    pipeline.build(additional_targets=["first"], unpack_rootfs=pipeline.yes).succeeded()
+    assert (list(pipeline.unpacked("first")), list(pipeline.unpacked())) == (["first"], ["last"])
+    assert (pipeline.metadata("first")["user"], pipeline.metadata()["user"]) == ("one", "")
+    assert pipeline.image("first").config_digest != pipeline.image().config_digest
+
+
+def test_a_target_without_a_directory_is_built_and_not_kept(pipeline: Pipeline) -> None:
+    pipeline.write("Dockerfile", TARGETS)
+    pipeline.build(additional_targets=["working-target"], unpack_rootfs=pipeline.yes).succeeded()
+    assert pipeline.labels() == {"of": "final"}
+    assert not (pipeline.directory / "working-target").exists()
 
 
 def test_several_targets(pipeline: Pipeline) -> None:
