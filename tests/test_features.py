@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 
 import pytest
-from ocibuild_core import features
 from ocibuild_core.catalog import LoadedExporter, PluginSource
 from ocibuild_core.engine.versions import OCI_LAYOUTS, RAW_PROGRESS, SEVERAL_OUTPUTS, Feature
 from ocibuild_core.export_records import BuildOutput, ExportPlan, ExportRequest
@@ -16,6 +15,8 @@ from ocibuild_core.options import OptionValues
 from ocibuild_core.plan import BuildPlan, plan_build
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import CommandLine
+
+from ocibuild_core import features
 
 SOURCE = PluginSource(id="core", distribution="ocibuild-core", version="0")
 

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ocibuild_core import __version__
+from ocibuild_core.catalog import Catalog
 from ocibuild_core.cli.flags import GroupedCommand, build_flags
 from ocibuild_core.cli.line import Line
 from ocibuild_core.cli.plugin_flags import given_flags, plugin_flags
-from ocibuild_core.cli.start import load_catalog, read_start
-from ocibuild_core.errors import UsageError
+from ocibuild_core.cli.start import Start, load_catalog, read_start
+from ocibuild_core.errors import OcibuildError, UsageError
 from ocibuild_core.terminal import NORMAL, QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from ocibuild_core.cli.start import Start
 
 
 _HELP = """\
@@ -35,9 +34,24 @@ def build_command(argv: Sequence[str]) -> click.Command:
     return command_for(read_start(argv))
 
 
+def complete(argv: Sequence[str]) -> object:
+    """Answer a shell that completes `build`. What is broken among files and plugins leaves core's own flags."""
+    from ocibuild_core.cli.shells import complete_quietly  # noqa: PLC0415  # only when a shell asks
+
+    try:
+        command = build_command(argv)
+    except OcibuildError:
+        start = Start(argv=tuple(argv), env={}, files=())
+        command = _command(start, Catalog())
+    return complete_quietly(command, "build")
+
+
 def command_for(start: Start) -> click.Command:
     """The command, with a flag for each option of each installed plugin."""
-    catalog = load_catalog(start)
+    return _command(start, load_catalog(start))
+
+
+def _command(start: Start, catalog: Catalog) -> click.Command:
 
     def run(**values: Any) -> None:  # noqa: ANN401  # click hands over whatever the flags gave
         from ocibuild_core.cli.run import run_build  # noqa: PLC0415  # `--help` has no need of it
@@ -59,7 +73,7 @@ def command_for(start: Start) -> click.Command:
         callback=run,
         help=_HELP,
         epilog=_EPILOG,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "obj": catalog},
     )
     return click.version_option(__version__, message="ocibuild %(version)s")(command)
 

@@ -12,9 +12,11 @@ from ocibuild_core.settings.fields import GROUPS, LOGIN, REPEATED, Field, Kind
 from ocibuild_core.settings.table import FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _DISPLAY = GROUPS[-1]
+_CONTEXT = next(field for field in FIELDS if field.name == "context")
+_FILE = Field(name="config", help="", group=_DISPLAY, kind=Kind.PATH)
 _WIDEST = 80
 """Of help where nothing else is said; also the width of what is no terminal."""
 
@@ -50,10 +52,14 @@ class GroupedCommand(click.Command):
 
 def build_flags() -> Sequence[click.Parameter]:
     """The argument CONTEXT and a flag for each field that has one, then those that no setting stands behind."""
-    argument = click.Argument(["context"], required=False, metavar="[CONTEXT]")
+    argument = click.Argument(["context"], required=False, metavar="[CONTEXT]", shell_complete=_completer(_CONTEXT))
     flags = [_flag(field) for group in GROUPS for field in FIELDS if field.group == group and field.flags]
     config = GroupedOption(
-        ["--config"], metavar="FILE", help="File of settings; stands in for ./ocibuild.yml.", group=_DISPLAY
+        ["--config"],
+        metavar="FILE",
+        help="File of settings; stands in for ./ocibuild.yml.",
+        group=_DISPLAY,
+        shell_complete=_completer(_FILE),
     )
     verbose = GroupedOption(["--verbose", "-v"], count=True, help="Say more; twice for still more.", group=_DISPLAY)
     quiet = GroupedOption(["--quiet", "-q"], is_flag=True, help="Say nothing but errors.", group=_DISPLAY)
@@ -76,7 +82,21 @@ def _flag(field: Field) -> GroupedOption:
         kwargs = {"is_flag": True, "default": None}
     elif field.kind in REPEATED:
         kwargs["multiple"] = True
+    if field.kind is not Kind.BOOL:
+        kwargs["shell_complete"] = _completer(field)
     return GroupedOption([*field.flags, field.name], help=_help(field), group=field.group, **kwargs)
+
+
+def _completer(field: Field) -> Callable[[click.Context, click.Parameter, str], Any]:
+    """What the shell is offered for the field; loaded when a shell asks."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> Any:  # noqa: ANN401  # click's
+        del parameter
+        from ocibuild_core.cli.completion import complete_field  # noqa: PLC0415  # `--help` has no need of it
+
+        return complete_field(field, context, incomplete)
+
+    return complete
 
 
 def _columns() -> int:

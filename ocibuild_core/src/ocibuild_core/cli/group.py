@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -11,11 +12,13 @@ from ocibuild_core import __version__
 _COMMANDS = {
     "auth": ("ocibuild_core.cli.auth", "auth", "Show who answers for which registry."),
     "build": ("ocibuild_core.cli.build", "build_command", "Build a Dockerfile; the same as the program build."),
+    "completion": ("ocibuild_core.cli.shells", "completion", "Print what a shell needs to complete these programs."),
     "docker-config": (
         "ocibuild_core.cli.docker_config",
         "docker_config",
         "Write a docker config for tools without helpers.",
     ),
+    "doctor": ("ocibuild_core.cli.doctor", "doctor", "Look at what a build needs of this machine."),
     "login": ("ocibuild_core.cli.login", "login", "Log in to a registry, for later builds."),
     "logout": ("ocibuild_core.cli.login", "logout", "Forget a login."),
     "task": ("ocibuild_core.cli.task", "task", "Build what a request on stdin says, as a Concourse task does."),
@@ -34,6 +37,14 @@ class _LazyGroup(click.Group):
         module, attribute, _ = _COMMANDS[cmd_name]
         found = getattr(import_module(module), attribute)
         return found if isinstance(found, click.Command) else found(_arguments_of(ctx))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """The commands, without loading them, and the flags."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415  # only when a shell asks
+
+        named = [(name, summary) for name, (_, _, summary) in _COMMANDS.items() if name.startswith(incomplete)]
+        items: list[Any] = [CompletionItem(name, help=summary) for name, summary in named]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _VERBOSE = ("--verbose", "-v")
 _QUIET = ("--quiet", "-q")
-_COMPLETION = "_BUILD_COMPLETE"
+COMPLETION = "_BUILD_COMPLETE"
 """With this variable click completes a command line for the shell in place of running it."""
 
 
@@ -43,7 +43,7 @@ def read_plain_line(argv: Sequence[str], env: Mapping[str, str]) -> Line | None:
     about talk, and one argument. Everything else is left to click: what may be a plugin's flag, a request for help, a
     mistake.
     """
-    if _COMPLETION in env:
+    if COMPLETION in env:
         return None
     by_flag = {flag: field for field in FIELDS for flag in field.flags}
     values: dict[str, object] = {}

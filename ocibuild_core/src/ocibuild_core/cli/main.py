@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ocibuild_core.errors import OcibuildError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
@@ -29,6 +30,10 @@ def ocibuild() -> None:
     """The program `ocibuild`."""
     from ocibuild_core.cli.group import ocibuild_group  # noqa: PLC0415  # `build` has no need of it
 
+    if "_OCIBUILD_COMPLETE" in os.environ:
+        from ocibuild_core.cli.shells import complete_quietly  # noqa: PLC0415  # only when a shell asks
+
+        _run(lambda: complete_quietly(ocibuild_group(), "ocibuild"))
     _run(lambda: ocibuild_group().main(prog_name="ocibuild", standalone_mode=False))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from ocibuild_core.cli.line import read_plain_line
+from ocibuild_core.cli.line import COMPLETION, read_plain_line
 from ocibuild_core.cli.start import load_catalog, read_start
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ def run_program(argv: Sequence[str]) -> object:
     click is not loaded for a plain command line: that, and the flags of all plugins, would take longer than all the
     rest of our own work before the solve.
     """
+    if COMPLETION in os.environ:
+        from ocibuild_core.cli.build import complete  # noqa: PLC0415  # see below
+
+        return complete(argv)
+
     start = read_start(argv)
     line = read_plain_line(start.argv, start.env)
     if line is None:
