@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.jail import Jail
-from support.tars import archive, directory, file, gzipped, layer, opaque
+from support.tars import archive, directory, file, gzipped, layer, opaque, whiteout
 
 COUNT = 100_000
 
@@ -22,3 +22,12 @@ def test_an_upper_layer_of_very_many_entries_takes_little_memory(jail: Jail) -> 
     assert made.entries == COUNT + 3
     assert made.peak < 80_000  # kilobytes; the archive itself is no part of it
     assert made.descriptors[0] == made.descriptors[1]
+
+
+def test_a_directory_of_ten_thousand_entries(jail: Jail) -> None:
+    lower = layer(directory(b"m", mtime=5), *(file(b"m/%d" % number, b"%d" % number) for number in range(10_000)))
+    upper = layer(*(whiteout(b"m/%d" % number) for number in range(0, 10_000, 2)))
+    made = jail.unpack(lower, upper).ok()
+    assert len(made.tree) == 2 + 5_000
+    assert made.tree[b"m/9999"].content == b"9999"
+    assert made.tree[b"m"].mtime == 5 * 10**9

@@ -38,10 +38,10 @@ def content(outcome: Outcome, name: bytes) -> bytes:
 
 class TestOneLayer:
     def test_everything_an_entry_says_is_kept(self, jail: Jail) -> None:
-        entry = file(b"bin/su", b"program", mode=0o4755, uid=3, gid=70000, mtime=1.25, xattrs={b"user.a": b"x=\0y"})
+        entry = file(b"bin/su", b"program", mode=0o4755, uid=3, gid=7000, mtime=1.25, xattrs={b"user.a": b"x=\0y"})
         made = jail.unpack(layer(directory(b"bin", mode=0o1777, uid=5, mtime=7), entry)).ok()
         found, above = made.tree[b"bin/su"], made.tree[b"bin"]
-        assert (found.kind, found.mode, found.uid, found.gid) == ("file", 0o4755, 3, 70000)
+        assert (found.kind, found.mode, found.uid, found.gid) == ("file", 0o4755, 3, 7000)
         assert (found.mtime, found.content) == (SECOND + SECOND // 4, b"program")
         assert found.xattrs == (("user.a", b"x=\0y"),)
         assert (above.mode, above.uid, above.mtime) == (0o1777, 5, 7 * SECOND)
