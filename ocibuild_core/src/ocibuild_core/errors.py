@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 # The order in which a run passes its stages, as exit codes: the first that failed is the one reported.
 _STAGES = (2, 4, 3, 5, 1, 6)
@@ -108,7 +108,7 @@ class Failures(OcibuildError):  # noqa: N818  # several errors
             raise ValueError("Failures needs at least one error")
         self.errors = tuple(sorted(errors, key=lambda error: _STAGES.index(error.exit_code)))
         super().__init__(self.errors[0].summary)
-        self.exit_code = self.errors[0].exit_code  # type: ignore[misc]  # a class constant everywhere else
+        self.exit_code = first_stage(error.exit_code for error in errors)  # type: ignore[misc]  # a class constant everywhere else
 
     def __str__(self) -> str:
         by_rows: dict[object, list[OcibuildError]] = {}
@@ -117,6 +117,11 @@ class Failures(OcibuildError):  # noqa: N818  # several errors
             # Without a cause and a remedy of its own, or with failures inside, an error stands alone.
             by_rows.setdefault(rows if any(rows) else id(error), []).append(error)
         return "\n".join("\n".join([*(one.summary for one in same[:-1]), str(same[-1])]) for same in by_rows.values())
+
+
+def first_stage(codes: Iterable[int]) -> int:
+    """The exit code of the earliest stage among those of several failures; 0 for none."""
+    return min((code for code in codes if code), key=_STAGES.index, default=0)
 
 
 def raise_all(errors: Sequence[OcibuildError]) -> None:

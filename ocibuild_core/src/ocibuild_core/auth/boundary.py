@@ -96,6 +96,11 @@ class GuardedProvider:
         """Whether it can keep credentials."""
         return isinstance(self.provider, CredentialStore)
 
+    @property
+    def diagnoses(self) -> bool:
+        """Whether it looks at its surroundings."""
+        return isinstance(self.provider, Diagnostics)
+
     def match(self, registry: str) -> Match:
         """How well it fits the registry; asked once."""
         if registry not in self._matches:

@@ -49,7 +49,7 @@ def ask_helper(helper: str, server: str, *, env: Mapping[str, str], timeout: flo
         CredentialError: it is missing, failed, hung, or answered nonsense. Holds nothing of its stderr.
     """
     program = f"docker-credential-{helper}"
-    path = _find(program, env) if _PROGRAM_NAME.fullmatch(helper) else None
+    path = find_helper(helper, env)
     if path is None:
         raise HelperMissing(f"{program} is not on PATH", do=f"install {program}, or take it out of the docker config")
     try:
@@ -75,8 +75,11 @@ def ask_helper(helper: str, server: str, *, env: Mapping[str, str], timeout: flo
     )
 
 
-def _find(program: str, env: Mapping[str, str]) -> str | None:
-    """The program on PATH; never below the current directory, which may be anybody's (as Go's `exec.LookPath`)."""
+def find_helper(helper: str, env: Mapping[str, str]) -> str | None:
+    """Its program on PATH; never below the current directory, which may be anybody's (as Go's `exec.LookPath`)."""
+    if not _PROGRAM_NAME.fullmatch(helper):
+        return None
+    program = f"docker-credential-{helper}"
     places = [place for place in env.get("PATH", os.defpath).split(os.pathsep) if place.startswith("/")]
     return shutil.which(program, path=os.pathsep.join(places)) if places else None
 

@@ -1,4 +1,4 @@
-"""The system calls that Python 3.11 has no name for. Only the keeper and its child import this."""
+"""The system calls that Python 3.11 has no name for. Only the keeper, its child and trials import this."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import os
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 MS_NOSUID = 0x2
 MS_NODEV = 0x4

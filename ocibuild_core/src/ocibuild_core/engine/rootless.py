@@ -14,6 +14,9 @@ from ocibuild_core.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+Lack = tuple[str, str]
+"""What is missing, and the remedy."""
+
 _IDS_NEEDED = 65536
 _FIRST_ID = 100000
 """Where useradd begins to hand out subordinate ids (login.defs(5), SUB_UID_MIN)."""
@@ -36,7 +39,7 @@ def check_machine(uid: int, path: str, *, etc: Path = Path("/etc"), proc: Path =
         etc: the directory of subuid and subgid.
         proc: the kernel's view of this process and its settings.
     """
-    lacks = [*_missing_programs(path), *_missing_ids(uid, etc), *_closed_switches(proc), *_no_new_privileges(proc)]
+    lacks = [*missing_programs(path), *missing_ids(uid, etc), *closed_switches(proc), *no_new_privileges(proc)]
     if lacks:
         remedies = dict.fromkeys(remedy for _, remedy in lacks)
         raise EngineError(
@@ -87,7 +90,8 @@ def subordinate_ranges(text: str) -> list[tuple[str, int, int]]:
     ]
 
 
-def _missing_programs(path: str) -> list[tuple[str, str]]:
+def missing_programs(path: str) -> list[Lack]:
+    """What PATH lacks of the programs that map subordinate ids (newuidmap(1))."""
     found = {name: find_on_path(name, path) for name in ("newuidmap", "newgidmap")}
     missing = [name for name, place in found.items() if place is None]
     if missing:
@@ -108,7 +112,8 @@ def _may_map(program: Path) -> bool:
         return False
 
 
-def _missing_ids(uid: int, etc: Path) -> list[tuple[str, str]]:
+def missing_ids(uid: int, etc: Path = Path("/etc")) -> list[Lack]:
+    """Which files give the user too few subordinate ids."""
     # Where a directory service hands them out (nsswitch.conf, `subid:`), the files say nothing.
     if "subid:" in _read(etc / "nsswitch.conf"):
         return []
@@ -116,7 +121,7 @@ def _missing_ids(uid: int, etc: Path) -> list[tuple[str, str]]:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         name = str(uid)
-    found: list[tuple[str, str]] = []
+    found: list[Lack] = []
     for kind in ("subuid", "subgid"):
         ranges = subordinate_ranges(_read(etc / kind))
         if sum(count for owner, _, count in ranges if owner in {name, str(uid)}) >= _IDS_NEEDED:
@@ -131,7 +136,8 @@ def _missing_ids(uid: int, etc: Path) -> list[tuple[str, str]]:
     return found
 
 
-def _closed_switches(proc: Path) -> list[tuple[str, str]]:
+def closed_switches(proc: Path = Path("/proc")) -> list[Lack]:
+    """Which settings of the kernel keep user namespaces from ordinary users."""
     return [
         (f"{proc / file} is {value}: ordinary users get no namespaces of their own", remedy)
         for file, value, remedy in _SWITCHES
@@ -139,7 +145,8 @@ def _closed_switches(proc: Path) -> list[tuple[str, str]]:
     ]
 
 
-def _no_new_privileges(proc: Path) -> list[tuple[str, str]]:
+def no_new_privileges(proc: Path = Path("/proc")) -> list[Lack]:
+    """Whether this process may gain no privileges, which newuidmap has to (prctl(2), PR_SET_NO_NEW_PRIVS)."""
     if "\nNoNewPrivs:\t1" not in _read(proc / "self" / "status"):
         return []
     return [

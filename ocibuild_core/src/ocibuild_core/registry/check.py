@@ -33,6 +33,11 @@ _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _SUCCESS = range(200, 300)
 
 
+def api_host(registry: str) -> str:
+    """Where a registry's API is, by the registry's one name."""
+    return _HUB_API if registry == DOCKER_HUB else registry
+
+
 class Verdict(Enum):
     """How a check went; the values are what people read."""
 
@@ -83,11 +88,17 @@ class RegistryCheck:
         plain_http: bool = False,
         learned: Callable[[Secret], None] = lambda _: None,
     ) -> None:
-        host = _HUB_API if registry == DOCKER_HUB else registry
-        self._base = f"{'http' if plain_http else 'https'}://{host}"
+        self._base = f"{'http' if plain_http else 'https'}://{api_host(registry)}"
         self._credential = credential
         self._http = http
         self._learned = learned
+
+    def ping(self) -> Response:
+        """What it answers to somebody without a credential who asks for its API. Raises `Unreachable`.
+
+        Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, "Determining Support".
+        """
+        return self._send("GET", f"{self._base}/v2/", "")
 
     def login(self) -> CheckResult:
         """Whether the registry accepts the credential at all."""

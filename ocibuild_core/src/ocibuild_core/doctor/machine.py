@@ -1,0 +1,134 @@
+"""Whether this user may run BuildKit here: privileges, ids, namespaces, and what keeps them away."""
+
+from __future__ import annotations
+
+import contextlib
+import pwd
+from typing import TYPE_CHECKING
+
+from ocibuild_core.doctor.checks import failure, fine, warning
+from ocibuild_core.engine import rootless
+from ocibuild_core.engine.environment import search_path
+from ocibuild_core.engine.find import find_programs
+from ocibuild_core.engine.privileges import check_root, few_ids_notice, is_mapped_root, remedy_of_root
+from ocibuild_core.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ocibuild_core.diagnostics import Finding
+    from ocibuild_core.doctor.scene import Scene
+    from ocibuild_core.engine.rootless import Lack
+
+_OTHER_WAYS = "or run as root, or use a BuildKit that runs already: --addr ADDRESS"
+_RESTRICTION = "sys/kernel/apparmor_restrict_unprivileged_userns"
+
+
+def look_at_privilege(scene: Scene) -> Iterator[Finding]:
+    """Root, rootless, or no way at all."""
+    if scene.uid:
+        yield _ordinary(scene)
+        return
+    check_root(proc=scene.proc)
+    if not is_mapped_root(proc=scene.proc):
+        yield fine("root: BuildKit runs directly")
+        return
+    notice = few_ids_notice(proc=scene.proc)
+    if not notice:
+        yield fine("root of a user namespace: BuildKit runs directly")
+        return
+    yield warning(notice, do="give the container's user 65536 ids in /etc/subuid and /etc/subgid")
+
+
+def look_at_ids(scene: Scene) -> Iterable[Finding]:
+    """What maps an ordinary user's subordinate ids."""
+    if not scene.uid:
+        return [fine("not needed: root has all ids")]
+    lacks = _lacking_ids(scene)
+    return _failures(lacks) or [fine("newuidmap and newgidmap are here, with ranges in /etc/subuid and /etc/subgid")]
+
+
+def look_at_user_namespaces(scene: Scene) -> Iterator[Finding]:
+    """A user namespace, made."""
+    if not scene.uid:
+        yield fine("not needed: root uses none")
+        return
+    closed = rootless.closed_switches(scene.proc)
+    if closed:
+        yield from _failures(closed)
+        return
+    refusal = scene.namespaces if isinstance(scene.namespaces, str) else scene.namespaces["user"]
+    if not refusal:
+        yield fine("one was made")
+        return
+    remedy = rootless.remedy(refusal, proc=scene.proc) or "as root: sysctl -w user.max_user_namespaces=28633"
+    yield failure("none can be made", why=refusal, do=f"{remedy}\n{_OTHER_WAYS}")
+
+
+def look_at_confinement(scene: Scene) -> Iterator[Finding]:
+    """Namespaces and mounts as the engine makes them, under seccomp and the security modules."""
+    facts = ", ".join(_confinement(scene))
+    if scene.uid:
+        yield from _failures(rootless.no_new_privileges(scene.proc))
+    if isinstance(scene.namespaces, str):
+        yield failure("namespaces and mounts could not be tried", why=scene.namespaces, do=_remedy(scene, ""))
+    elif scene.namespaces["user"]:
+        yield fine(f"mounts were not tried without a user namespace; {facts}")
+    elif scene.namespaces["mounts"]:
+        why = f"{scene.namespaces['mounts']}; {facts}"
+        yield failure("namespaces and mounts are refused", why=why, do=_remedy(scene, scene.namespaces["mounts"]))
+    else:
+        yield fine(f"namespaces and mounts are allowed; {facts}")
+
+
+def _ordinary(scene: Scene) -> Finding:
+    lacks = [*_lacking_ids(scene), *rootless.closed_switches(scene.proc), *rootless.no_new_privileges(scene.proc)]
+    who = f"{_name(scene.uid)} (uid {scene.uid})"
+    if not lacks:
+        return fine(f"the ordinary user {who}: BuildKit runs through rootlesskit")
+    return failure(
+        f"the ordinary user {who} cannot run BuildKit here",
+        why="\n".join(reason for reason, _ in lacks),
+        do=f"mend what the next lines name, {_OTHER_WAYS}",
+    )
+
+
+def _lacking_ids(scene: Scene) -> list[Lack]:
+    path = scene.env.get("PATH", "")
+    with contextlib.suppress(EngineError):  # the engine's own line tells
+        path = search_path(path, first=find_programs(scene.env, is_rootless=True).runc.parent)
+    return [*rootless.missing_programs(path), *rootless.missing_ids(scene.uid, scene.etc)]
+
+
+def _failures(lacks: list[Lack]) -> list[Finding]:
+    return [failure(reason, do=f"as root: {remedy}") for reason, remedy in lacks]
+
+
+def _confinement(scene: Scene) -> Iterator[str]:
+    """What confines this process (proc_pid_status(5); apparmor(7))."""
+    status = _read(scene, "self/status")
+    seccomp = next((line.split()[1] for line in status.splitlines() if line.startswith("Seccomp:")), "0")
+    yield "no seccomp filter" if seccomp == "0" else "a seccomp filter"
+    profile = _read(scene, "self/attr/apparmor/current").strip()
+    yield f"AppArmor profile {profile}" if profile else "no AppArmor"
+    if _read(scene, _RESTRICTION).strip() == "1":
+        yield "AppArmor restricts user namespaces"
+
+
+def _remedy(scene: Scene, text: str) -> str:
+    known = rootless.remedy(text, proc=scene.proc) if scene.uid else remedy_of_root(text)
+    return known or f"start the container privileged, {_OTHER_WAYS}"
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return "without a name"
+
+
+def _read(scene: Scene, name: str) -> str:
+    try:
+        return (scene.proc / name).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
