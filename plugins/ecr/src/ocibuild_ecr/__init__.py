@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from ocibuild_core.plugin import AuthProvider, Match, Option, OptionType, hookimpl
+from ocibuild_core.plugin import AuthProvider, Diagnostics, Match, Option, OptionType, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ocibuild_core.plugin import Credential, CredentialRequest, OptionValues, ProviderContext
+    from ocibuild_core.plugin import Credential, CredentialRequest, Finding, OptionValues, ProviderContext
 
     from ocibuild_ecr.answers import Answers
 
@@ -65,7 +65,7 @@ OPTIONS = (
 )
 
 
-class EcrProvider(AuthProvider):
+class EcrProvider(AuthProvider, Diagnostics):
     """A token for every registry that the AWS identity at hand may use.
 
     One call for each identity and region, however many registries share it. The SDK is loaded by the first question.
@@ -109,6 +109,12 @@ class EcrProvider(AuthProvider):
         if self.match(request.registry, request.options) is Match.SPECIFIC:
             return self._answers().credential(found, request)
         return self._answers().credential_if_any(found, request)
+
+    def diagnose(self, context: ProviderContext) -> Iterable[Finding]:
+        """How the instance metadata service answers, which gives a machine its role."""
+        from ocibuild_ecr.metadata import look_at_metadata  # noqa: PLC0415  # not for --help
+
+        return [look_at_metadata(context)]
 
     def _answers(self) -> Answers:
         from ocibuild_ecr.answers import Answers  # noqa: PLC0415  # not for --help

@@ -5,19 +5,19 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from ocibuild_core.plugin import AuthProvider, Match, Option, OptionType, hookimpl
+from ocibuild_core.plugin import AuthProvider, Diagnostics, Match, Option, OptionType, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ocibuild_core.plugin import Credential, CredentialRequest, OptionValues, ProviderContext
+    from ocibuild_core.plugin import Credential, CredentialRequest, Finding, OptionValues, ProviderContext
 
     from ocibuild_gcr.logins import Logins
 
 OCIBUILD_HOOK_API = 1
 
 
-class GoogleProvider(AuthProvider):
+class GoogleProvider(AuthProvider, Diagnostics):
     """An access token, or a key as password, for every registry of Google; one login serves all of them."""
 
     name = "gcr"
@@ -80,6 +80,12 @@ class GoogleProvider(AuthProvider):
         if self.match(request.registry, request.options) is Match.NO:
             return None
         return self._logins().credential(request)
+
+    def diagnose(self, context: ProviderContext) -> Iterable[Finding]:
+        """Whether the metadata server is here, and has an account for this machine."""
+        from ocibuild_gcr.metadata import look_at_metadata  # noqa: PLC0415  # not for --help
+
+        return [look_at_metadata(context)]
 
     def _logins(self) -> Logins:
         from ocibuild_gcr.logins import Logins  # noqa: PLC0415  # not for --help

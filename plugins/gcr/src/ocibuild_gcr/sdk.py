@@ -71,7 +71,7 @@ def metadata_answer(context: ProviderContext, seconds: float) -> str:
     env = context.env
     if env.get("NO_GCE_CHECK", "").lower() == "true":
         return "switched off by NO_GCE_CHECK"
-    address = env.get("GCE_METADATA_IP") or env.get("GCE_METADATA_HOST") or METADATA_ADDRESS
+    address = metadata_address(env)
     transport = Transport(env=env, clock=context.clock, deadline=context.clock.monotonic() + seconds)
     try:
         response = transport(f"http://{address}/", headers={"Metadata-Flavor": "Google"})
@@ -80,6 +80,11 @@ def metadata_answer(context: ProviderContext, seconds: float) -> str:
     finally:
         transport.close()
     return "" if response.headers.get("metadata-flavor") == "Google" else "what answers there is not Google's"
+
+
+def metadata_address(env: Mapping[str, str]) -> str:
+    """Where Google's metadata server is, as google-auth finds it."""
+    return env.get("GCE_METADATA_IP") or env.get("GCE_METADATA_HOST") or METADATA_ADDRESS
 
 
 def describe(found: Found, credentials: GoogleCredentials) -> str:
