@@ -239,6 +239,23 @@ def test_no_provider_is_asked_for_a_registry_that_nobody_needs_or_named() -> Non
     assert sorted(a.asked) == ["named.example", "needed.example"]
 
 
+def test_one_that_lacks_a_login_to_say_what_it_is_for_ends_the_run_where_it_is_of_no_use(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lacks = CredentialsUnavailable("no identity for the own registry")
+    public = {"public.example": Match.GENERIC, "own.example": Match.SPECIFIC}
+    resolver = resolver_of(Teller("cloud", names=lacks, match=public), login=["cloud"])
+
+    with pytest.raises(CredentialsUnavailable, match="no identity for the own registry"):
+        resolver.require(["docker.io"])
+    assert resolver.resolve("public.example").credential is None
+    assert resolver.require(["public.example", "docker.io"])["public.example"].credential is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "no identity for the own registry" in caplog.text
+    with pytest.raises(CredentialsUnavailable, match=r"no credential for own\.example"):
+        resolver.require(["public.example", "own.example"])
+
+
 def test_a_provider_that_names_what_it_does_not_match_is_at_fault() -> None:
     teller = Teller("a", credential(), match=Match.NO, names=[HOST])
     with pytest.raises(PluginError, match=r"names r.example but does not match it"):

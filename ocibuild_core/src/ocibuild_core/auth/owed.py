@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.calls import side_by_side
-from ocibuild_core.errors import OcibuildError, PluginError, UsageError
+from ocibuild_core.errors import CredentialError, OcibuildError, PluginError, UsageError
 from ocibuild_core.providers import Match
 from ocibuild_core.registry.globs import is_exact
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ocibuild_core.auth.boundary import GuardedProvider
     from ocibuild_core.auth.rules import Rules
 
+_log = logging.getLogger("ocibuild.auth")
 
-def owed_registries(rules: Rules) -> tuple[list[str], list[OcibuildError]]:
+
+def owed_registries(rules: Rules, needed: Collection[str] = ()) -> tuple[list[str], list[OcibuildError]]:
     """Those of the pins without a star, those that the options of the providers he named name; and what went wrong.
 
-    The providers are asked side by side.
+    The providers are asked side by side. One that lacks a login to say which registries it is for gets a warning when
+    the build needs one that it may know as any other: it is asked for that one, so that it was not named in vain.
+
+    Args:
+        rules: who may answer.
+        needed: the registries that the build needs.
     """
     named_by: dict[str, list[GuardedProvider]] = {}
     failures: list[OcibuildError] = []
     providers = rules.explicit()
     for provider, call in zip(providers, side_by_side(partial(_names_of, item) for item in providers), strict=True):
         names = call.result()
+        if isinstance(names, CredentialError) and any(_may_know(provider, registry) for registry in needed):
+            _log.warning("%s; nothing that the build is known to need depends on it", names.summary)
+            continue
         if isinstance(names, OcibuildError):
             failures.append(names)
             continue
@@ -35,6 +48,13 @@ def owed_registries(rules: Rules) -> tuple[list[str], list[OcibuildError]]:
     ]
     pinned = [pin.glob for pin in rules.login.pins if is_exact(pin.glob)]
     return list(dict.fromkeys([*pinned, *named_by])), failures
+
+
+def _may_know(provider: GuardedProvider, registry: str) -> bool:
+    try:
+        return provider.match(registry) is Match.GENERIC
+    except OcibuildError:
+        return False  # whoever asks it for that registry tells
 
 
 def _names_of(provider: GuardedProvider) -> list[str] | OcibuildError:

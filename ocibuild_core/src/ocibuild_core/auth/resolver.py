@@ -84,9 +84,10 @@ class Resolver:
             OcibuildError: whoever was named and failed; several as one `Failures`.
         """
         self._tell_what_is_unused()
-        owed, failures = owed_registries(self._rules)
         targets = [normalise(registry) or registry for registry in pushed]
-        found = self.resolve_all([*(normalise(registry) or registry for registry in registries), *targets, *owed])
+        needed = [*(normalise(registry) or registry for registry in registries), *targets]
+        owed, failures = owed_registries(self._rules, needed)
+        found = self.resolve_all([*needed, *owed])
         failures += [answer for answer in found.values() if isinstance(answer, OcibuildError)]
         # A provider may fail alike for several registries; that is told once.
         raise_all(list({str(error): error for error in failures}.values()))
@@ -108,13 +109,16 @@ class Resolver:
             for notice in notices:
                 _log.warning("%s", notice)
 
-    def owed(self) -> tuple[str, ...]:
+    def owed(self, needed: Iterable[str] = ()) -> tuple[str, ...]:
         """The registries that the user named outright, by pins and by the options of the providers he named.
+
+        Args:
+            needed: the registries that are asked about besides.
 
         Raises:
             OcibuildError: a provider could not say.
         """
-        names, failures = owed_registries(self._rules)
+        names, failures = owed_registries(self._rules, [normalise(registry) or registry for registry in needed])
         raise_all(failures)
         return tuple(names)
 

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.auth.answers import Step
-from ocibuild_core.errors import OcibuildError, PluginError
+from ocibuild_core.errors import CredentialError, OcibuildError, PluginError
 from ocibuild_core.providers import Match
 
 if TYPE_CHECKING:
@@ -109,9 +109,22 @@ def _if_explicit(rules: Rules, provider: GuardedProvider, registry: str) -> Cand
         reason=f"{origin} names it, and it {_MATCHES[match]}",
         ask=lambda: provider.get(registry),
         binding=True,
-        owes=lambda: match is Match.SPECIFIC or registry in provider.registries(),
+        owes=lambda: match is Match.SPECIFIC or _is_named(provider, registry),
         provider=provider.name,
     )
+
+
+def _is_named(provider: GuardedProvider, registry: str) -> bool:
+    """Whether its options name the registry.
+
+    It was asked for a credential before, and raised nothing. When it lacks a login to say what it is for, that is told
+    by `owed_registries`.
+    """
+    try:
+        return registry in provider.registries()
+    except CredentialError as error:
+        _log.info("%s: %s", registry, error)
+        return False
 
 
 def _docker_config(rules: Rules, registry: str) -> list[Candidate]:
