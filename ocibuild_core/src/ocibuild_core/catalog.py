@@ -104,7 +104,9 @@ class PluginState(NamedTuple):
         """The error for somebody who needs this plugin."""
         problem = self.problem or Problem(what="is not used")
         do = problem.do or f"pip install --upgrade {self.source.distribution}; if that does not help, tell its author"
-        return PluginError(f"{self.source}: {problem.what}", why=problem.why, do=do)
+        error = PluginError(f"{self.source}: {problem.what}", why=problem.why, do=do)
+        error.__cause__ = problem.error
+        return error
 
     def line(self) -> str:
         """The one line for somebody who does not need it."""

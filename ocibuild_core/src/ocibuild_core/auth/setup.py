@@ -153,6 +153,8 @@ def _named_by_user(login: LoginSettings, catalog: Catalog) -> dict[str, str]:
         try:
             found[spelling] = catalog.provider(spelling).provider.name
         except PluginError as error:
-            errors.append(PluginError(f"{origin}: {error.summary}", why=error.why, do=error.do))
+            told = PluginError(f"{origin}: {error.summary}", why=error.why, do=error.do)
+            told.__cause__ = error.__cause__
+            errors.append(told)
     raise_all(errors)
     return found
