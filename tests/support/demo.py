@@ -80,7 +80,7 @@ def ocibuild_auth_providers():
 class Demo:
     """A home, a directory of credential helpers, and a plugin `demo`: its provider is made for `*.demo.example`.
 
-    `seconds` is how long a program may run.
+    `site` is where its modules are. `seconds` is how long a program may run.
 
     Args:
         directory: a directory of the test's own, with a short path.
@@ -92,23 +92,29 @@ class Demo:
         self.home = directory / "home"
         self.home.mkdir(mode=0o700, parents=True)
         self.helpers = HelperDirectory(directory / "helpers")
-        self._site = directory / "site"
+        self.site = directory / "site"
         self.env = {
             "PATH": f"{self.helpers.directory}:/usr/bin:/bin",
             "HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(self.home / "run"),
-            "PYTHONPATH": str(self._site),
+            "PYTHONPATH": str(self.site),
             "TMPDIR": str(directory),
         }
         self.install("demo")
 
     def install(self, name: str, source: str = "") -> None:
         """Install a plugin; by default one provider of its name, told by `NAME_TOKEN`, `NAME_MODE`, `NAME_LIFE`."""
-        info = self._site / f"{name}_plugin-1.0.dist-info"
+        info = self.site / f"{name}_plugin-1.0.dist-info"
         info.mkdir(parents=True)
-        (self._site / f"{name}_plugin.py").write_text(source or _PLUGIN.replace("@name@", name))
+        (self.site / f"{name}_plugin.py").write_text(source or _PLUGIN.replace("@name@", name))
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-plugin\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[ocibuild]\n{name} = {name}_plugin\n")
+
+    def module(self, name: str, source: str) -> None:
+        """Put a module (`a/b`: within a package) where Python finds it before any installed one."""
+        path = self.site / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
 
     def run(self, *command: str | Path, question: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         """Run a program to its end."""
