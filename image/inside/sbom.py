@@ -1,0 +1,75 @@
+"""The bill of materials of the image, as CycloneDX 1.6: sbom.py FILE
+
+Debian's packages, Python's distributions, and the Go modules of the engine's programs. It is made from what is installed
+and dated by SOURCE_DATE_EPOCH, so that equal images have equal ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import uuid
+from datetime import datetime, timezone
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SITE = next(Path("/opt/ocibuild/lib").glob("python3.*/site-packages"))
+_DPKG = Path("/var/lib/dpkg/status")
+_VERSIONS = SITE / "ocibuild_buildkit" / "carried" / "versions.json"
+
+
+def main() -> None:
+    """Write it."""
+    purls = sorted({*_debian(), *_python(), *_go()}, key=str)
+    image = Component(name="ocibuild-task", type=ComponentType.CONTAINER, version=_version("ocibuild-core"))
+    image.bom_ref.value = "image"
+    bom = Bom(serial_number=uuid.uuid5(uuid.NAMESPACE_URL, "\n".join(map(str, purls))))
+    bom.metadata.timestamp = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), timezone.utc)
+    bom.metadata.component = image
+    for purl in purls:
+        name = f"{purl.namespace}/{purl.name}" if purl.type == "golang" and purl.namespace else purl.name
+        bom.components.add(Component(name=name, version=purl.version, purl=purl, bom_ref=str(purl)))
+    bom.register_dependency(image, list(bom.components))
+    Path(sys.argv[1]).write_text(JsonV1Dot6(bom).output_as_string(indent=1) + "\n")
+
+
+def _debian() -> Iterator[PackageURL]:
+    """The installed packages, from dpkg's own list (deb-status: RFC 822 paragraphs)."""
+    for paragraph in _DPKG.read_text().split("\n\n"):
+        fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", paragraph, re.MULTILINE))
+        if fields.get("Status", "").endswith(" installed"):
+            architecture = {"arch": fields["Architecture"]}
+            yield PackageURL("deb", "debian", fields["Package"], fields["Version"], architecture)
+
+
+def _python() -> Iterator[PackageURL]:
+    for distribution in distributions(path=[str(SITE)]):
+        name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
+        yield PackageURL("pypi", None, name, distribution.version)
+
+
+def _go() -> Iterator[PackageURL]:
+    """What is linked into the engine's programs, as its wheel tells."""
+    for tool in json.loads(_VERSIONS.read_text())["tools"].values():
+        for module in tool["modules"]:
+            namespace, _, name = module["path"].rpartition("/")
+            yield PackageURL("golang", namespace or None, name, module["version"])
+
+
+def _version(name: str) -> str:
+    return next(found.version for found in distributions(name=name, path=[str(SITE)]))
+
+
+if __name__ == "__main__":
+    main()
