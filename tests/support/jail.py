@@ -141,7 +141,7 @@ class Jail:
             spoil: a path outside the tree that is written meanwhile, as an escape would.
         """
         job = {"keep_out": list(keep_out), "look": look, "umask": umask, "spoil": spoil}
-        with tempfile.NamedTemporaryFile(prefix="ob-archive-") as archive_file:
+        with tempfile.NamedTemporaryFile(prefix="ob-archive-", dir="/tmp") as archive_file:
             archive_file.write(data)
             archive_file.flush()
             Path(archive_file.name).chmod(0o644)
