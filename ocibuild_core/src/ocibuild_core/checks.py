@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError, raise_all
-from ocibuild_core.inputs import check_inputs, chosen_platforms, is_git_context, is_remote_context
+from ocibuild_core.inputs import (
+    check_inputs,
+    chosen_platforms,
+    has_local_dockerfile,
+    is_git_context,
+    is_remote_context,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,15 +34,20 @@ def _lacking_sources(settings: BuildSettings, env: Mapping[str, str]) -> list[Us
     origin = settings.origin("context")
     where = "the current directory" if origin == "default" else f"{origin} {settings.context!r}"
     if is_remote_context(settings.context):
-        return _lacking_git(settings, env, where)
-    if settings.context == "-":
-        return [UsageError(f"{where}: a context from stdin is not supported", do="unpack it, then build the directory")]
+        return _lacking_git(settings, env, where) or _lacking_dockerfile(settings)
     if not Path(settings.context).is_dir():
         return [UsageError(f"{where} is not a directory", do="name the directory to build: build [CONTEXT]")]
     dockerfile = Path(settings.dockerfile or Path(settings.context) / "Dockerfile")
     if not dockerfile.is_file():
         do = "name the Dockerfile with --file, or the directory to build"
         return [UsageError(f"there is no {dockerfile}", do=do)]
+    return []
+
+
+def _lacking_dockerfile(settings: BuildSettings) -> list[UsageError]:
+    """A Dockerfile of this machine for a context elsewhere: one that is named by a whole path."""
+    if has_local_dockerfile(settings) and not Path(settings.dockerfile or "").is_file():
+        return [UsageError(f"there is no {settings.dockerfile}", do="name the Dockerfile with --file")]
     return []
 
 

@@ -24,7 +24,8 @@ _REMOTE_CONTEXT = r"(?:https?|git|ssh)://|git@|github\.com/"
 _GIT_CONTEXT = r"(?:git|ssh)://|git@|github\.com/|https?://[^?#]*\.git(?:[?#]|$)"
 _SIZE = r"(?i)(\d+)([kmg]?)b?"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_CONTEXT_SCHEMES = ("docker-image://", "oci-layout://", "https://", "http://", "git://", "ssh://", "git@")
+_LAYOUT_SCHEME = "oci-layout://"
+_CONTEXT_SCHEMES = ("docker-image://", "https://", "http://", "git://", "ssh://", "git@")
 _LARGEST_SECRET = 500 * 1024
 """What BuildKit takes (session/secrets/secretsprovider/store.go in moby/buildkit)."""
 _ANNOTATION_TYPE = r"(manifest|index|manifest-descriptor|index-descriptor)(\[[^\]]*\])?:(.+)"
@@ -34,6 +35,11 @@ _ANNOTATED = frozenset({"docker", "oci", "image"})
 def is_remote_context(context: str) -> bool:
     """Whether BuildKit fetches the context itself."""
     return bool(re.match(_REMOTE_CONTEXT, context))
+
+
+def has_local_dockerfile(settings: BuildSettings) -> bool:
+    """Whether the Dockerfile is read here: with a context elsewhere, if a whole path names it, as in docker buildx."""
+    return not is_remote_context(settings.context) or (settings.dockerfile or "").startswith("/")
 
 
 def is_git_context(context: str) -> bool:
@@ -76,8 +82,8 @@ def input_arguments(settings: BuildSettings) -> list[str]:
         arguments += ["--ssh", text]
     for entitlement in entitlements(settings):
         arguments += ["--allow", entitlement]
-    for pair in settings.build_contexts:
-        arguments += _context_arguments(pair)
+    for position, pair in enumerate(settings.build_contexts):
+        arguments += _context_arguments(pair, f"build-context-{position}")
     return arguments
 
 
@@ -137,6 +143,15 @@ def annotation_attributes(settings: BuildSettings, output_type: str) -> dict[str
     return dict(map(_annotation, settings.annotations)) if output_type in _ANNOTATED else {}
 
 
+def timestamp_attributes(settings: BuildSettings, output_type: str) -> dict[str, str]:
+    """What an output of that type is told about the times of files: none may be later than the date that was asked for.
+
+    Without it the date would be that of the image's configuration alone (docs/build-repro.md in moby/buildkit).
+    """
+    has_date = settings.source_date_epoch or _has_build_arg(settings, "SOURCE_DATE_EPOCH")
+    return {"rewrite-timestamp": "true"} if has_date and output_type in _ANNOTATED else {}
+
+
 def _annotation(pair: Pair) -> tuple[str, str]:
     typed = re.fullmatch(_ANNOTATION_TYPE, pair.key)
     name = f"annotation-{typed[1]}{typed[2] or ''}.{typed[3]}" if typed else f"annotation.{pair.key}"
@@ -192,7 +207,13 @@ def _bytes(text: str, origin: str) -> int:
     return int(found[1]) * _UNITS[found[2].lower()]
 
 
-def _context_arguments(pair: Pair) -> list[str]:
+def _context_arguments(pair: Pair, store: str) -> list[str]:
+    if pair.value.startswith(_LAYOUT_SCHEME):
+        from ocibuild_core.layout_contexts import layout_context  # noqa: PLC0415  # only where there is one
+
+        layout = layout_context(pair)
+        named = f"{_LAYOUT_SCHEME}{store}@{layout.digest}"
+        return ["--oci-layout", f"{store}={layout.directory}", "--opt", f"context:{pair.key}={named}"]
     if not pair.value.startswith(_CONTEXT_SCHEMES):
         if not os.path.isdir(pair.value):  # noqa: PTH112  # a path as the user wrote it
             raise UsageError(

@@ -9,7 +9,7 @@ from ocibuild_core.caching import exported_caches, imported_caches
 from ocibuild_core.dockerfile import ImageUse, first_run_on_target, needed_images
 from ocibuild_core.errors import UsageError
 from ocibuild_core.image_args import image_references
-from ocibuild_core.inputs import is_remote_context
+from ocibuild_core.inputs import has_local_dockerfile
 from ocibuild_core.outputs import scanner_image
 from ocibuild_core.plan import dockerfile_location
 from ocibuild_core.registry.hosts import DOCKER_HUB, normalise
@@ -100,7 +100,7 @@ def _contexts_in_registries(settings: BuildSettings) -> Iterator[ImageUse]:
 
 def dockerfile_text(settings: BuildSettings) -> str:
     """The Dockerfile; empty when it cannot be read, or when only the engine has it."""
-    if is_remote_context(settings.context):
+    if not has_local_dockerfile(settings):
         return ""
     directory, name = dockerfile_location(settings)
     try:

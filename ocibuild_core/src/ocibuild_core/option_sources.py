@@ -50,10 +50,14 @@ class StdinOnce:
 
     def read(self, asked_by: str, limit: int) -> bytes:
         """At most `limit` bytes, for the spelling that asked; raises `UsageError` the second time."""
+        return self.take(asked_by).read(limit)
+
+    def take(self, asked_by: str) -> BinaryIO:
+        """The stream itself, for the spelling that asked; raises `UsageError` the second time."""
         if self._taken_by:
             raise UsageError(f"{asked_by}: stdin is already read by {self._taken_by}", do="put one of them in a file")
         self._taken_by = asked_by
-        return self._stream.read(limit)
+        return self._stream
 
 
 class OptionSources(NamedTuple):

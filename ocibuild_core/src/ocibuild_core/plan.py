@@ -10,7 +10,13 @@ from ocibuild_core.caching import cache_arguments
 from ocibuild_core.csv_fields import join_fields
 from ocibuild_core.errors import PluginError, UsageError
 from ocibuild_core.export_records import ExportRequest
-from ocibuild_core.inputs import chosen_platforms, input_arguments, input_options, is_remote_context
+from ocibuild_core.inputs import (
+    chosen_platforms,
+    has_local_dockerfile,
+    input_arguments,
+    input_options,
+    is_remote_context,
+)
 from ocibuild_core.outputs import attestations, image_names, short_outputs, writes_oci
 from ocibuild_core.settings.values import split_go_path
 
@@ -166,6 +172,10 @@ def build_arguments(settings: BuildSettings) -> tuple[str, ...]:
 def _sources(settings: BuildSettings) -> tuple[list[str], dict[str, str]]:
     """Where context and Dockerfile are: arguments, and the frontend's options."""
     if is_remote_context(settings.context):
+        if has_local_dockerfile(settings):
+            directory, name = dockerfile_location(settings)
+            options = {"context": settings.context, "dockerfilekey": "dockerfile", "filename": name}
+            return ["--local", f"dockerfile={directory}"], options
         named = {"filename": settings.dockerfile} if settings.dockerfile else {}
         return [], {"context": settings.context, **named}
     directory, name = dockerfile_location(settings)

@@ -10,7 +10,7 @@ from ocibuild_core.auth.login import parse_login
 from ocibuild_core.auth.setup import provider_options
 from ocibuild_core.build import BuildInput, build, plan_targets
 from ocibuild_core.checks import check_settings
-from ocibuild_core.cli.stdin_dockerfile import dockerfile_from_stdin
+from ocibuild_core.cli.stdin_sources import sources_from_stdin
 from ocibuild_core.display import choose_progress
 from ocibuild_core.errors import OcibuildError, UsageError, raise_all
 from ocibuild_core.option_sources import Document as OptionDocument
@@ -58,7 +58,7 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
     for remark in catalog.remarks():
         talk.detail(remark)
     sources = sources or _sources(start, line, settled)
-    with dockerfile_from_stdin(settled.settings, sources.stdin) as settings:
+    with sources_from_stdin(settled.settings, sources.stdin) as settings:
         check_settings(settings, settled.env)
         login = _login_settings(settings, start.files)
         catalog, provider_values = provider_options(catalog, sources, login)

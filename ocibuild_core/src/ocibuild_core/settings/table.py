@@ -9,7 +9,7 @@ from ocibuild_core.settings.output_fields import OUTPUT_FIELDS, TLS_FIELDS
 FIELDS: tuple[Field, ...] = (
     Field(
         name="context",
-        help="Directory to build; also the argument CONTEXT.",
+        help="What to build: a directory, a URL, - for an archive or a Dockerfile on stdin; also the argument CONTEXT.",
         group=SOURCE,
         kind=Kind.PATH,
         env=("CONTEXT",),
