@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo demo-wrong-password test test-long check lint types wheels bench setup lock clean
+.PHONY: help demo demo-wrong-password test test-long check lint types wheels dist dist-check bench setup lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -36,9 +36,17 @@ types:
 	mypy ocibuild_core/src plugins/*/src engine/src engine/gowheel testkit/src testkit/registry/src benchmarks scripts
 	for tests in tests plugins/*/tests engine/tests testkit/tests testkit/registry/tests; do mypy "$$tests" || exit 1; done
 
-wheels: ## Build every wheel, then use them where the sources are gone
+wheels: ## Build what is published as it lies here, then use it where the sources are gone
 	@scripts/setup.sh check
-	scripts/check-wheels.sh
+	scripts/dist.sh .make/dist tree
+	scripts/dist-check.sh .make/dist
+
+dist: ## Build what is published, of the last commit and for every architecture, into dist/
+	@scripts/setup.sh check
+	scripts/dist.sh dist HEAD amd64 arm64
+
+dist-check: dist ## Then use it where the sources are gone
+	scripts/dist-check.sh dist
 
 bench: ## Time the program against the same by hand
 	@scripts/setup.sh test
@@ -52,4 +60,4 @@ lock: ## Lock the requirements anew
 	    requirements/$$name.in -o requirements/$$name.txt; done
 
 clean:
-	rm -rf .venv dist
+	rm -rf .venv .make dist

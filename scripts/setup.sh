@@ -7,7 +7,7 @@ purpose=${1:-demo}
 case $purpose in
     demo) debian="engine demo" ;;
     test) debian="engine demo test check" ;;
-    check) debian="engine check" ;;
+    check) debian="engine demo check" ;;
     *) echo "setup.sh: unknown purpose '$purpose': demo, test or check" >&2; exit 2 ;;
 esac
 
