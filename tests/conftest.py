@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from support.mapped_root import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def sandbox() -> Iterator[Path]:
     """A temporary directory with a short path, so that sockets fit below it."""
     directory = Path(tempfile.mkdtemp(prefix="ob-", dir="/tmp"))  # short: TMPDIR may be deep
     yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    remove_tree(directory)
 
 
 @pytest.fixture

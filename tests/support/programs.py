@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ocibuild_testkit.leaks import raise_leaks
+
+from support.mapped_root import find_leaks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,7 +139,7 @@ class ProgramRunner:
         self._watcher.check(stdout, f"stdout of {argv[0]}")
         self._watcher.check(stderr, f"stderr of {argv[0]}")
         self._watcher.check(" ".join(argv), f"the arguments of {argv[0]}")
-        self._watcher.check_files(self._sandbox, ignore=may_hold_secrets)
+        raise_leaks(find_leaks(self._watcher, self._sandbox, may_hold_secrets))
 
 
 def _as_user(argv: Sequence[str], user: OrdinaryUser | None) -> list[str]:

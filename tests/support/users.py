@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.mapped_root import remove_tree
 from support.missing import need_program
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _places(entry: pwd.struct_passwd) -> Iterator[OrdinaryUser]:
         user.own(base)
         yield user
     finally:
-        shutil.rmtree(base, ignore_errors=True)
+        remove_tree(base)
 
 
 def _check_subordinate_ids(name: str) -> None:
