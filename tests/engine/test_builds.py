@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ocibuild_buildkit import binary
 from support.footprint import descendants
 
 if TYPE_CHECKING:
@@ -41,6 +43,24 @@ def test_the_second_build_finds_the_first_ones_cache(scene: Scene) -> None:
     again = scene.build().succeeded()
     step = next(step for name, step in steps(again).items() if "urandom" in name)
     assert step["cached"] is True
+
+
+def test_of_many_builds_the_history_keeps_the_newest(own_scene: Scene) -> None:
+    few = {"daemon_config": {"history": {"maxEntries": 2}}}
+    for _ in range(4):
+        own_scene.build(settings=few).succeeded()
+    time.sleep(1.1)  # the youngest age at which records go
+    with own_scene.start(settings=few, pause=600) as running:
+        address = f"unix://{running.wait_for_fact('runtime')}/buildkitd.sock"
+        command = [str(binary("buildctl")), "--addr", address, "debug", "histories", "--format={{json .}}"]
+        deadline = time.monotonic() + 20
+        while True:
+            listed = subprocess.run(command, capture_output=True, check=False)
+            if listed.returncode == 0 and listed.stdout.count(b"\n") <= 2:
+                break
+            assert time.monotonic() < deadline, listed
+            time.sleep(0.05)
+    assert listed.stdout.count(b"\n") == 2
 
 
 def test_of_two_builds_at_once_the_second_does_without_the_cache_and_says_so(scene: Scene) -> None:

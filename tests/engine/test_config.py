@@ -60,6 +60,11 @@ def test_a_small_limit_bounds_what_is_reserved_too() -> None:
     assert (worker["oci"]["maxUsedSpace"], worker["oci"]["reservedSpace"]) == ("5000000000", "2000000000")
 
 
+def test_the_history_of_builds_is_bounded_and_the_user_may_say_how() -> None:
+    assert tomllib.loads(render(OWN))["history"] == {"maxEntries": 20, "maxAge": "1s"}
+    assert merge(OWN, {"history": {"maxEntries": 5}})["history"] == {"maxEntries": 5, "maxAge": "1s"}
+
+
 @pytest.mark.parametrize(
     ("extra", "named"),
     [

@@ -74,7 +74,7 @@ def _settings(given: dict[str, Any]) -> EngineSettings:
 
 
 def _runtime(engine: Engine) -> str:
-    return str(engine._solver._reference.parent)  # type: ignore[attr-defined]  # the tests watch it from outside
+    return str(engine._solver._reference.parent)  # the tests watch it from outside
 
 
 def _keeper(engine: Engine) -> int:

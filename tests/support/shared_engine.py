@@ -50,7 +50,7 @@ def main() -> None:
     )
     with launch(settings) as engine:
         engine.wait_ready()
-        runtime = engine._solver._reference.parent  # type: ignore[attr-defined]  # its own clients alone need to know
+        runtime = engine._solver._reference.parent  # its own clients alone need to know
         print(f"unix://{runtime / SOCKET}", flush=True)  # noqa: T201  # how it tells its reader
         sys.stdin.read()
 

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
+    from ocibuild_core.engine.client import Watch
+    from ocibuild_core.engine.solve import Solver
     from ocibuild_core.engine.versions import Feature
 
 
@@ -23,6 +26,7 @@ class Engine(ABC):
 
     is_remote: bool
     notices: tuple[str, ...] = ()
+    _solver: Solver
 
     @property
     @abstractmethod
@@ -37,7 +41,6 @@ class Engine(ABC):
     def require(self, features: Iterable[Feature]) -> None:
         """Raise EngineError when a BuildKit that is not ours is too old for one of these. After `wait_ready`."""
 
-    @abstractmethod
     def solve(
         self,
         arguments: Sequence[str],
@@ -63,6 +66,22 @@ class Engine(ABC):
         Raises:
             EngineError: the daemon died meanwhile, or the client could not be run or was killed.
         """
+        self.wait_ready()
+        return self._solver.run(
+            arguments,
+            self._solver.environment(env, secret_names),
+            on_output=on_output,
+            on_event=on_event,
+            watch=self._watch(),
+        )
+
+    @abstractmethod
+    def _watch(self) -> Watch:
+        """How its end is noticed during a solve."""
+
+    def content_store(self) -> Path | None:
+        """The directory of the blobs of images, with one for each digest algorithm in it; None when we cannot read it."""
+        return None
 
     @abstractmethod
     def request_stop(self) -> None:

@@ -24,6 +24,9 @@ def clean_up(job: KeeperJob) -> None:
     """Remove a run's control groups and directories. Its processes have been ended, or are about to."""
     if job.daemon:
         remove_groups(job.daemon.cgroup_parent)
+    for file in job.forgotten:
+        with contextlib.suppress(OSError):  # a daemon that never came so far has none
+            file.unlink()
     if job.throw_away:
         _remove(job.throw_away, job)
     remove_tree(job.runtime)

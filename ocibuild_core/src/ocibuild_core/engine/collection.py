@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ocibuild_core.engine.config import reserved_space
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 _LONG_ENOUGH = 2.0
@@ -40,6 +41,15 @@ def is_due(counter: Path, lived: float) -> bool:
     if is_time:
         counter.unlink(missing_ok=True)
     return is_time
+
+
+def has_secret_history(cache_types: Collection[str]) -> bool:
+    """Whether the daemon writes a secret into its history.
+
+    buildctl sends the token of GitHub's cache as an attribute of the import (cmd/buildctl/build/util.go), and the
+    history keeps attributes. Pruned records stay in their file's free pages, so that the file has to go, too.
+    """
+    return "gha" in cache_types
 
 
 def prune_arguments(max_cache: int) -> list[str]:

@@ -16,6 +16,9 @@ Tables = Mapping[str, object]
 SOCKET = "buildkitd.sock"
 """Where it listens, in its runtime directory."""
 _RESERVED = 2 * 10**9
+_HISTORY = {"maxEntries": 20, "maxAge": "1s"}
+"""Records of builds, with the output of their steps, go when there are more and they are older: both must hold
+(solver/llbsolver/history/buildhistory.go). BuildKit's own bound of two days is none for who builds all day."""
 _MIN_FREE = "10%"
 """Below that much free disk it collects more than the limit asks for."""
 
@@ -69,6 +72,7 @@ def own_tables(  # noqa: PLR0913  # what differs from run to run, by name
         "root": str(root),
         "grpc": {"address": [f"unix://{runtime / SOCKET}"]},
         "otel": {"socketPath": str(runtime / "otel.sock")},
+        "history": dict(_HISTORY),
         # A containerd that happens to run here is another program's; its containers would outlive us.
         "worker": {"oci": worker, "containerd": {"enabled": False}},
     }

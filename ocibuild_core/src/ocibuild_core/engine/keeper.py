@@ -74,6 +74,7 @@ class KeeperJob(NamedTuple):
         runtime: removed at the end, with its parent if that is empty then.
         temporary: emptied at the end.
         throw_away: removed at the end.
+        forgotten: files removed at the end.
         swept: parents and name prefixes of directories that dead runs may have left.
         removal: the beginning of a command that removes the path appended to it, for what the user cannot remove.
     """
@@ -83,6 +84,7 @@ class KeeperJob(NamedTuple):
     runtime: Path
     temporary: Path | None = None
     throw_away: Path | None = None
+    forgotten: tuple[Path, ...] = ()
     swept: tuple[tuple[Path, str], ...] = ()
     removal: tuple[str, ...] = ()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.engine.cgroups import parent_name
+from ocibuild_core.engine.collection import has_secret_history
 from ocibuild_core.engine.config import check_extra, merge, own_tables, render
 from ocibuild_core.engine.environment import for_buildkitd, search_path
 from ocibuild_core.engine.find import find_programs
@@ -107,6 +108,7 @@ class _Start:
             runtime=runtime,
             temporary=state.temporary,
             throw_away=None if state.is_kept else state.lease.path,
+            forgotten=(state.history,) if has_secret_history(self._settings.cache_types) else (),
             swept=((runtime.parent, ""), state.swept),
             removal=tuple(removal),
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ocibuild_core.engine import rootless
 from ocibuild_core.engine.base import Engine
 from ocibuild_core.engine.client import Watch
-from ocibuild_core.engine.collection import is_due, prune_arguments
+from ocibuild_core.engine.collection import has_secret_history, is_due, prune_arguments
 from ocibuild_core.engine.config import SOCKET
 from ocibuild_core.engine.find import FROM_PATH
 from ocibuild_core.engine.log import last_lines
@@ -21,7 +21,7 @@ from ocibuild_core.engine.versions import CACHE_LIMIT, Version, check_features, 
 from ocibuild_core.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from ocibuild_core.engine.find import Programs
@@ -107,24 +107,13 @@ class LocalEngine(Engine):
         for program in (self._programs.buildkitd, self._programs.buildctl):
             check_features(self._version(program), wanted, what=f"{program} on PATH")
 
-    def solve(
-        self,
-        arguments: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        on_output: Callable[[bytes], None] | None,
-        on_event: Callable[[Mapping[str, Any]], None] | None = None,
-        secret_names: Collection[str] = (),
-    ) -> int:
-        """See `Engine`."""
-        self.wait_ready()
-        return self._solver.run(
-            arguments,
-            self._solver.environment(env, secret_names),
-            on_output=on_output,
-            on_event=on_event,
-            watch=Watch(fd=self._keeper.fd, check=self._check_alive),
-        )
+    def _watch(self) -> Watch:
+        return Watch(fd=self._keeper.fd, check=self._check_alive)
+
+    def content_store(self) -> Path | None:
+        """See `Engine`. BuildKit names the directory above after its executor and snapshotter: `runc-overlayfs`."""
+        found = list(self._state.root.glob("*/content/blobs"))
+        return found[0] if len(found) == 1 else None
 
     def request_stop(self) -> None:
         """See `Engine`."""
@@ -143,8 +132,14 @@ class LocalEngine(Engine):
     def _order_stop(self) -> None:
         if not self._is_stopping:
             self._is_stopping = True
+            self._prune_history()
             # Before it is ready nothing was entrusted to it, and it may not listen to TERM yet.
             self._keeper.order_stop(0.0 if self._ready_since is None else _GRACE)
+
+    def _prune_history(self) -> None:
+        """Before its file goes: what belongs to its records would never be collected."""
+        if self._ready_since is not None and has_secret_history(self._settings.cache_types):
+            capture([*self._solver.client, "prune-histories"], self._solver.environment({}), timeout=_ANSWERING)
 
     def _ask_versions(self) -> None:
         """Ask the programs that are not ours; they answer while the daemon starts."""

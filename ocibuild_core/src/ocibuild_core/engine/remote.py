@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ocibuild_core.engine.base import Engine
 from ocibuild_core.engine.client import Watch
@@ -18,7 +18,7 @@ from ocibuild_core.engine.versions import check_features, parse_version, show_ve
 from ocibuild_core.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     from ocibuild_core.engine.keeper import Keeper
     from ocibuild_core.engine.settings import EngineSettings
@@ -114,24 +114,8 @@ class RemoteEngine(Engine):
             _, printed = capture([buildctl, "--version"], {}, timeout=_PATIENCE_AFTER_FAILURE)
             check_features(parse_version(printed.decode(errors="replace")), wanted, what=f"{buildctl} on PATH")
 
-    def solve(
-        self,
-        arguments: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        on_output: Callable[[bytes], None] | None,
-        on_event: Callable[[Mapping[str, Any]], None] | None = None,
-        secret_names: Collection[str] = (),
-    ) -> int:
-        """See `Engine`."""
-        self.wait_ready()
-        return self._solver.run(
-            arguments,
-            self._solver.environment(env, secret_names),
-            on_output=on_output,
-            on_event=on_event,
-            watch=Watch(fd=None, check=self._check_it_is_there),
-        )
+    def _watch(self) -> Watch:
+        return Watch(fd=None, check=self._check_it_is_there)
 
     def _check_it_is_there(self) -> None:
         """Asked after a failure: a connection that breaks looks like a failed build."""

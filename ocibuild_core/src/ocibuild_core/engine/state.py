@@ -42,6 +42,11 @@ class State(NamedTuple):
         return self.lease.path / "root"
 
     @property
+    def history(self) -> Path:
+        """What BuildKit was asked to build, with all attributes (control.New in cmd/buildkitd/main.go)."""
+        return self.root / "history.db"
+
+    @property
     def temporary(self) -> Path:
         """The daemon's TMPDIR. Not where the sockets are: it runs programs from it, and /run is often noexec."""
         return self.lease.path / "tmp"
