@@ -179,33 +179,6 @@ def test_the_registry_of_a_cache_is_logged_in_to(
     assert not ran(fresh("--cache-from", reference, env=env))
 
 
-@pytest.fixture
-def bucket() -> Iterator[str]:
-    """The URL of an S3 on loopback, with a bucket `layers`."""
-    import http.client
-
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    connection = http.client.HTTPConnection(host, port, timeout=10)
-    connection.request("PUT", "/layers")
-    assert connection.getresponse().status == http.client.OK
-    connection.close()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-def test_a_cache_in_s3_takes_its_credentials_from_the_environment(fresh: Callable[..., Run], bucket: str) -> None:
-    cache = f"type=s3,region=us-east-1,bucket=layers,endpoint_url={bucket},use_path_style=true,name=one"
-    env = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "of-the-tests-only"}
-    assert ran(fresh("--cache-to", f"{cache},mode=max", env=env))
-    assert not ran(fresh("--cache-from", cache, env=env))
-    refused = fresh("--cache-to", f"{cache},secret_access_key=of-the-tests-only", env=env).ended_with(2)
-    assert "of-the-tests-only" not in refused.stderr
-
-
 @pytest.mark.parametrize("form", ["true", "false"])
 def test_what_buildkit_itself_wrote_there_is_taken_over(work: Path, fresh: Callable[..., Run], form: str) -> None:
     assert ran(fresh("--cache-to", f"type=local,dest=cache,mode=max,image-manifest={form}"))
