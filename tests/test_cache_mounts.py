@@ -89,11 +89,11 @@ def courier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
     """The step's program at work on `tmp_path/mounts`."""
     monkeypatch.chdir(tmp_path)  # a socket's path is short
 
-    def run(direction: str, count: int = 1) -> None:
+    def run(direction: str) -> None:
         names: dict[str, Any] = runpy.run_path(str(COURIER), run_name="courier")
         scope = names["main"].__globals__
         scope.update(SOCKET="courier", MOUNTS=str(tmp_path / "mounts"))
-        monkeypatch.setattr("sys.argv", ["courier.py", direction, str(count)])
+        monkeypatch.setattr("sys.argv", ["courier.py", direction, "0"])
         names["main"]()
         Path("courier").unlink()
 
@@ -124,7 +124,9 @@ def seen(place: Path) -> list[tuple[object, ...]]:
     for path in (place, *sorted(place.rglob("*"))):
         status = path.lstat()
         content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-        times = 0 if path.is_dir() else round(status.st_mtime_ns / 1000)  # tarfile counts in floats
+        times = (
+            0 if path.is_dir() or path.is_symlink() else round(status.st_mtime_ns / 10**6)
+        )  # tarfile counts in floats
         rows.append((str(path.relative_to(place)), status.st_mode, status.st_nlink, status.st_uid, times, content))
     return rows
 
@@ -202,8 +204,9 @@ def test_a_step_that_ends_in_the_middle_gives_no_archive(tmp_path: Path, monkeyp
 def test_a_full_disk_is_a_problem_that_is_told(courier: Callable[..., None], mount: Path) -> None:
     (mount / "file").write_bytes(os.urandom(900_000))
     desk = Desk(Path("courier"), given=[None], taken=[Path("/dev/full")], most_bytes=10**7)
-    with desk, pytest.raises((OSError, EOFError)):
+    with desk:
         courier("out")
+    assert desk.arrived == []
     assert desk.problem is not None
     assert "No space left" in str(desk.problem)
 

@@ -1,8 +1,9 @@
-"""The program of the step: carries the content of cache mounts through a socket. `courier.py out|in COUNT`.
+"""The program of the step: carries the content of cache mounts through a socket. `courier.py out|in NUMBER…`.
 
 It stands alone, in a file system that holds nothing but the interpreter, this file and the mounts. The other side is
 `desk.py`. A connection begins with a line that says what is wanted; then come frames: four bytes with their length, and
-as much content. An empty frame is the end, which one byte confirms.
+as much content. An empty frame is the end, which one byte confirms; the length FORGET says that what came is worth
+nothing. A closed connection is no message: BuildKit hands its end on to the step late or never.
 """
 
 import os
@@ -14,6 +15,7 @@ import tarfile
 
 SOCKET = "/courier.sock"
 MOUNTS = "/mounts"
+FORGET = 0xFFFFFFFF
 _PIECE = 256 * 1024
 
 
@@ -46,6 +48,8 @@ class Line:
         """At most so many bytes; none at the end."""
         if not self._rest and not self.is_whole:
             length = struct.unpack(">I", self._receive(4))[0]
+            if length == FORGET:
+                raise CutError
             self.is_whole = length == 0
             self._rest = self._receive(length)
         piece, self._rest = self._rest[:size], self._rest[size:]
@@ -69,13 +73,13 @@ class Line:
 
 
 def main() -> None:
-    """Carry all mounts, in order."""
+    """Carry the mounts of those numbers."""
     carry = {"out": carry_out, "in": carry_in}[sys.argv[1]]
-    for number in range(int(sys.argv[2])):
+    for number in sys.argv[2:]:
         carry(number, f"{MOUNTS}/{number}")
 
 
-def carry_out(number: int, place: str) -> None:
+def carry_out(number: str, place: str) -> None:
     """Send what a mount holds, with owners as numbers and times to the microsecond."""
     if not os.listdir(place):  # noqa: PTH208  # see `empty`
         return
@@ -86,7 +90,7 @@ def carry_out(number: int, place: str) -> None:
         line.end()
 
 
-def carry_in(number: int, place: str) -> None:
+def carry_in(number: str, place: str) -> None:
     """Fill a mount that is empty; one with content is of an engine that kept it, and newer."""
     if os.listdir(place):  # noqa: PTH208
         return

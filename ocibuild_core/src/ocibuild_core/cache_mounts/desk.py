@@ -10,9 +10,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+FORGET = 0xFFFFFFFF
+"""In place of a frame's length: what was sent is worth nothing."""
 _PIECE = 256 * 1024
 _LONGEST_FRAME = 64 * 1024 * 1024
 _LONGEST_WISH = 64
@@ -87,44 +89,77 @@ class Desk:
         return line.decode("ascii").strip()
 
     def _take(self, connection: socket.socket, number: int) -> None:
-        packer = zlib.compressobj(_COMPRESSION, wbits=31)
-        size = 0
-        with self._taken[number].open("wb") as file:
-            while piece := _frame(connection):
-                packed = packer.compress(piece)
-                size += len(packed)
-                if size <= self._most_bytes:
-                    file.write(packed)
-            file.write(packer.flush())
-        (self.arrived if size <= self._most_bytes else self.too_large).append(number)
+        """Write an archive. What comes is read to its end in any case: a step that nobody listens to would wait."""
+        writer = _Writer(self._taken[number], self._most_bytes)
+        while piece := _frame(connection):
+            writer.write(piece)
+        writer.end()
+        self.problem = self.problem or writer.problem
+        if not writer.problem:
+            (self.too_large if writer.is_too_large else self.arrived).append(number)
         connection.sendall(b"K")
 
     def _give(self, connection: socket.socket, number: int) -> None:
-        """Hand out an archive. Of a damaged one the end frame is missing, and the courier takes back what it wrote."""
+        """Hand out an archive. Of a damaged one the courier takes back what it wrote."""
         archive = self._given[number]
-        if archive is None:
-            return
-        unpacker = zlib.decompressobj(wbits=31)
         try:
-            with archive.open("rb") as file:
-                while piece := file.read(_PIECE):
-                    while piece:
-                        _send(connection, unpacker.decompress(piece, _PIECE * 4))
-                        piece = unpacker.unconsumed_tail
+            for piece in _unpacked(archive) if archive else ():
+                connection.sendall(struct.pack(">I", len(piece)) + piece)
         except zlib.error:
             self.damaged.append(number)
-            return
-        if not unpacker.eof:
-            self.damaged.append(number)
-            return
-        connection.sendall(struct.pack(">I", 0))
+            connection.sendall(struct.pack(">I", FORGET))
+        else:
+            connection.sendall(struct.pack(">I", 0))
         with suppress(OSError):
             connection.recv(1)  # until the other side hangs up
 
 
-def _send(connection: socket.socket, piece: bytes) -> None:
-    if piece:
-        connection.sendall(struct.pack(">I", len(piece)) + piece)
+class _Writer:
+    """A compressed file that stops growing at a bound, and keeps what goes wrong to itself."""
+
+    def __init__(self, file: Path, most_bytes: int) -> None:
+        self._file = file
+        self._most_bytes = most_bytes
+        self._packer = zlib.compressobj(_COMPRESSION, wbits=31)
+        self._size = 0
+        self.problem: OSError | None = None
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the bound was reached."""
+        return self._size > self._most_bytes
+
+    def write(self, piece: bytes) -> None:
+        """Compress and append."""
+        self._append(self._packer.compress(piece))
+
+    def end(self) -> None:
+        """Append the rest."""
+        self._append(self._packer.flush())
+
+    def _append(self, packed: bytes) -> None:
+        self._size += len(packed)
+        if self.is_too_large or self.problem or not packed:
+            return
+        try:
+            with self._file.open("ab") as file:
+                file.write(packed)
+        except OSError as error:
+            self.problem = error
+
+
+def _unpacked(archive: Path) -> Iterator[bytes]:
+    """The content of a gzip file. Raises zlib.error when it is damaged or cut off."""
+    unpacker = zlib.decompressobj(wbits=31)
+    with archive.open("rb") as file:
+        while packed := file.read(_PIECE):
+            while packed:
+                piece = unpacker.decompress(packed, _PIECE * 4)
+                packed = unpacker.unconsumed_tail
+                if piece:
+                    yield piece
+    if not unpacker.eof:
+        raise zlib.error("it is cut off")
 
 
 def _frame(connection: socket.socket) -> bytes:

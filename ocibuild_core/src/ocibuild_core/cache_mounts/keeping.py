@@ -19,7 +19,7 @@ from ocibuild_core.inputs import chosen_platforms, is_remote_context
 from ocibuild_core.needs import dockerfile_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ocibuild_core.auth.session import AuthSession
     from ocibuild_core.cache_mounts.found import CacheMount
@@ -111,7 +111,9 @@ class CacheMounts:
         """One solve with the courier in its step. Raises EngineError."""
         if self._interpreter is None:
             self._interpreter = install(self._context)
-        (self._recipe / "Dockerfile").write_text(self._dockerfile(self._interpreter, direction), encoding="utf-8")
+        numbers = [number for number, file in enumerate(given) if file or direction == "out"]
+        recipe = self._dockerfile(self._interpreter, direction, numbers)
+        (self._recipe / "Dockerfile").write_text(recipe, encoding="utf-8")
         said: list[bytes] = []
         self._socket.unlink(missing_ok=True)
         with Desk(self._socket, given=given, taken=self._taken, most_bytes=most_bytes) as desk:
@@ -125,7 +127,7 @@ class CacheMounts:
             )
         return desk
 
-    def _dockerfile(self, interpreter: Interpreter, direction: str) -> str:
+    def _dockerfile(self, interpreter: Interpreter, direction: str, numbers: Iterable[int]) -> str:
         # Never the same twice, for a step that was run is not run again.
         lines = ["FROM scratch", "COPY . /", f"ENV OCIBUILD_RUN={os.urandom(8).hex()}"]
         lines += [f"ENV {name}={value}" for name, value in interpreter.environment.items()]
@@ -134,7 +136,7 @@ class CacheMounts:
             lines.append(f"ARG ID_{number}")
             fields = ("type=cache", f"target=/mounts/{number}", f"id=${{ID_{number}}}", *mount.permissions)
             flags.append(f"--mount={join_fields(fields)}")
-        command = (*interpreter.command, direction, str(len(self._mounts)))
+        command = (*interpreter.command, direction, *map(str, numbers))
         lines.append(f"RUN {' '.join(flags)} [{', '.join(map(_quoted, command))}]")
         return "\n".join(lines) + "\n"
 
