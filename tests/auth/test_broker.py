@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.programs import ProgramRunner
-    from support.users import OrdinaryUser
+    from support.strangers import Stranger
 
 
 @pytest.fixture
@@ -159,24 +159,27 @@ except OSError as error:
 """
 
 
+def foreign_call(place: Path, stranger: Stranger) -> str:
+    command = stranger.command(sys.executable, "-c", FOREIGN_CLIENT, str(place))
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, check=True).stdout.strip()
+
+
 @pytest.mark.usefixtures("broker")
 def test_another_user_gets_nothing_and_is_told_of(
-    place: Path, run: ProgramRunner, ordinary_user: OrdinaryUser, caplog: pytest.LogCaptureFixture
+    place: Path, stranger: Stranger, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Even where the directory and the socket let him in."""
     place.parent.chmod(0o755)
     place.chmod(0o666)
-    ended = run(sys.executable, "-c", FOREIGN_CLIENT, str(place), cwd=place.parent, user=ordinary_user)
-    said = ended.succeeded().stdout.strip()
-    assert said in ("answer: b''", "ConnectionResetError", "BrokenPipeError")
-    assert f"another user (uid {ordinary_user.uid})" in caplog.text
+    assert foreign_call(place, stranger) in ("answer: b''", "ConnectionResetError", "BrokenPipeError")
+    (place.parent / "his").touch()
+    assert f"another user (uid {stranger.take(place.parent / 'his')})" in caplog.text
 
 
 @pytest.mark.usefixtures("broker")
-def test_another_user_cannot_even_connect(place: Path, run: ProgramRunner, ordinary_user: OrdinaryUser) -> None:
+def test_another_user_cannot_even_connect(place: Path, stranger: Stranger) -> None:
     place.parent.chmod(0o755)
-    ended = run(sys.executable, "-c", FOREIGN_CLIENT, str(place), cwd=place.parent, user=ordinary_user)
-    assert ended.succeeded().stdout.strip() == "PermissionError"
+    assert foreign_call(place, stranger) == "PermissionError"
 
 
 def test_a_closed_broker_takes_no_more_calls(place: Path, broker: Broker) -> None:

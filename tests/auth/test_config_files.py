@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.programs import ProgramRunner
+    from support.strangers import Stranger
     from support.users import OrdinaryUser
 
 JSON = st.recursive(
@@ -236,11 +237,9 @@ def test_an_unreadable_config_is_an_error_only_where_it_was_named(
         assert ended.stdout == f"warning: the docker config {path} is ignored: Permission denied\nnone\n"
 
 
-def test_another_users_config_is_read_with_a_warning(
-    sandbox: Path, warnings: list[str], ordinary_user: OrdinaryUser
-) -> None:
+def test_another_users_config_is_read_with_a_warning(sandbox: Path, warnings: list[str], stranger: Stranger) -> None:
     path = sandbox / "config.json"
     path.write_text("{}")
-    os.chown(path, ordinary_user.uid, ordinary_user.gid)
+    uid = stranger.take(path)
     assert read_config(path, named=False, warn=warnings.append)
-    assert warnings == [f"the docker config {path} belongs to another user (uid {ordinary_user.uid})"]
+    assert warnings == [f"the docker config {path} belongs to another user (uid {uid})"]

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 from ocibuild_core.auth.private_dir import MAX_SOCKET_PATH, parents, private_directory, sweep
 from ocibuild_core.errors import UsageError
+from support.namespaces import run_in_namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from support.programs import ProgramRunner
+    from support.strangers import Stranger
     from support.users import OrdinaryUser
 
 
@@ -95,10 +95,12 @@ def test_a_place_that_others_may_write_to_is_passed_over(sandbox: Path, mode: in
         assert directory.parent == place
 
 
-def test_another_users_place_is_passed_over(sandbox: Path, ordinary_user: OrdinaryUser) -> None:
-    os.chown(sandbox, ordinary_user.uid, ordinary_user.gid)
-    with private_directory({"TMPDIR": str(sandbox)}, outside=[]) as directory:
-        assert directory.parent != sandbox
+def test_another_users_place_is_passed_over(sandbox: Path, stranger: Stranger) -> None:
+    place = sandbox / "his"
+    place.mkdir(mode=0o777)
+    stranger.take(place)
+    with private_directory({"TMPDIR": str(place)}, outside=[]) as directory:
+        assert directory.parent != place
 
 
 @pytest.mark.parametrize("place", ["/does/not/exist", "/proc", "/dev/null"])
@@ -115,21 +117,48 @@ def test_no_place_at_all_is_an_error_that_lists_them(monkeypatch: pytest.MonkeyP
     assert "TMPDIR" in caught.value.do
 
 
-@pytest.fixture
-def noexec(sandbox: Path) -> Iterator[Path]:
-    """A file system from which nothing can be run; made in a mount namespace of its own."""
-    place = sandbox / "noexec"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "noexec,size=1m", "tmpfs", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+def test_a_link_leads_to_it_only_once(sandbox: Path) -> None:
+    real, link, evil = sandbox / "real", sandbox / "link", sandbox / "evil"
+    real.mkdir()
+    evil.mkdir()
+    link.symlink_to(real)
+    with private_directory({"TMPDIR": str(link)}, outside=[]) as directory:
+        link.unlink()
+        link.symlink_to(evil)
+        assert directory.parent == real
+        (directory / "config.json").touch()
+        assert list(evil.iterdir()) == []
+    assert list(real.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["", ".new"])
+def test_a_link_in_the_place_of_the_directory_is_not_followed(
+    sandbox: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """Nobody can guess its name; here somebody has."""
+    evil = sandbox / "evil"
+    evil.mkdir()
+    monkeypatch.setattr(os, "urandom", lambda count: b"\xab" * count)
+    (sandbox / f"ocibuild-{os.getpid()}-abababab{suffix}").symlink_to(evil)
+    with private_directory({"TMPDIR": str(sandbox)}, outside=[]) as directory:
+        assert directory.parent != sandbox
+    assert list(evil.iterdir()) == []
+
+
+NOEXEC = """
+from ocibuild_core.auth.private_dir import private_directory
+noexec = place / "noexec"
+with private_directory({"TMPDIR": str(noexec)}, outside=[]) as directory:
+    assert directory.parent != noexec, directory
+assert list(noexec.iterdir()) == []
+"""
 
 
 @pytest.mark.e2e
-def test_a_file_system_without_programs_is_passed_over(noexec: Path) -> None:
-    with private_directory({"TMPDIR": str(noexec)}, outside=[]) as directory:
-        assert directory.parent != noexec
-    assert list(noexec.iterdir()) == []
+def test_a_file_system_without_programs_is_passed_over(sandbox: Path) -> None:
+    mounts = 'mkdir "$1/noexec" && mount -t tmpfs -o noexec,size=1m tmpfs "$1/noexec"'
+    ended = run_in_namespace(mounts, NOEXEC, sandbox)
+    assert ended.returncode == 0, ended.stderr
 
 
 HOLD = """
@@ -177,12 +206,12 @@ def test_one_that_is_being_made_is_left_alone(sandbox: Path) -> None:
     assert not unnamed.exists()
 
 
-def test_what_is_not_ours_is_left_alone(sandbox: Path, ordinary_user: OrdinaryUser) -> None:
+def test_what_is_not_ours_is_left_alone(sandbox: Path, stranger: Stranger) -> None:
     for name in ("ocibuild", "ocibuild-x-0123abcd", "ocibuild-1-0123abcde", "other-1-0123abcd"):
         (sandbox / name).mkdir()
     foreign = sandbox / "ocibuild-4194303-0123abcd"
     foreign.mkdir()
-    os.chown(foreign, ordinary_user.uid, ordinary_user.gid)
+    stranger.take(foreign)
     before = sorted(sandbox.iterdir())
     sweep(sandbox)
     assert sorted(sandbox.iterdir()) == before

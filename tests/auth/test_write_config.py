@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.programs import ProgramRunner
-    from support.users import OrdinaryUser
+    from support.strangers import Stranger
 
 NOON = datetime(2030, 1, 2, 12, 0, tzinfo=UTC)
 EVENING = datetime(2030, 1, 2, 18, 0, tzinfo=UTC)
@@ -129,10 +129,10 @@ def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path, mode: i
     assert list(place.iterdir()) == []
 
 
-def test_another_users_directory_is_refused(tmp_path: Path, ordinary_user: OrdinaryUser) -> None:
+def test_another_users_directory_is_refused(tmp_path: Path, stranger: Stranger) -> None:
     place = tmp_path / "place"
     place.mkdir()
-    os.chown(place, ordinary_user.uid, ordinary_user.gid)
+    stranger.take(place)
     with pytest.raises(UsageError, match="belongs to another user"):
         write_docker_config(place, CREDENTIALS)
 

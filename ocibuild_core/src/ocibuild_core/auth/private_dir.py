@@ -43,9 +43,9 @@ def private_directory(env: Mapping[str, str], *, outside: Sequence[Path]) -> Ite
     refusals: list[str] = []
     for parent in parents(env):
         try:
-            _check_place(parent, outside)
-            sweep(parent)
-            directory, lock = _make(parent, f"ocibuild-{os.getpid()}-{os.urandom(4).hex()}")
+            place = _checked_place(parent, outside)
+            sweep(place)
+            directory, lock = _make(place, f"ocibuild-{os.getpid()}-{os.urandom(4).hex()}")
         except OSError as error:
             refusals.append(f"{parent} ({error.strerror})")
             continue
@@ -80,14 +80,19 @@ def sweep(parent: Path) -> None:
                 _remove(path)
 
 
-def _check_place(parent: Path, outside: Sequence[Path]) -> None:
+def _checked_place(parent: Path, outside: Sequence[Path]) -> Path:
+    """The real directory, in which nobody else can put anything in the place of ours.
+
+    Where a link leads to it, its owner could make it lead elsewhere while we are there.
+    """
     real = parent.resolve(strict=True)
     # Where somebody works in `/` itself, every place lies in it and the rule says nothing.
     if any(real.is_relative_to(place) for place in map(Path.resolve, outside) if place != place.parent):
         raise OSError(errno.EINVAL, "it lies in what is built")
     _check_trust(real)
-    if len(os.fsencode(parent)) + _LONGEST_SOCKET > MAX_SOCKET_PATH:
+    if len(os.fsencode(real)) + _LONGEST_SOCKET > MAX_SOCKET_PATH:
         raise OSError(errno.ENAMETOOLONG, "its path is too long for a socket")
+    return real
 
 
 def _check_trust(place: Path) -> None:
