@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from ocibuild_core.doctor.checks import Row, fine, rows_of_error, warning
-from ocibuild_core.errors import OcibuildError
+from ocibuild_core.doctor.checks import Row, failure, fine, rows_of_error, warning
+from ocibuild_core.errors import OcibuildError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,9 @@ class EngineCheck:
 
     def rows(self) -> list[Row]:
         """What became of it."""
+        if isinstance(self._error, UsageError):  # which the settings' own line tells
+            finding = failure("not started with these settings", do="mend the settings, then look again")
+            return [Row(check=NAME, finding=finding, exit_code=self._error.exit_code)]
         if self._engine is None:
             return rows_of_error(NAME, self._error) if self._error else []
         try:

@@ -1,0 +1,151 @@
+"""Plugins, docker configs and settings under `ocibuild doctor`, each broken for real."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ocibuild_testkit.leaks import LeakWatcher
+from support.examination import Doctor
+from support.made_plugins import Site
+from support.programs import PROGRAMS
+
+pytestmark = pytest.mark.e2e
+
+ELSEWHERE = ("--addr=unix:///nowhere/buildkitd.sock",)
+
+DOCTORING = """
+from ocibuild_core.plugin import Diagnostics, Finding, Severity
+
+class Doctoring(Provider, Diagnostics):
+    def diagnose(self, context):
+        import time
+        if self.name == "hangs":
+            time.sleep(60)
+        if self.name == "raises":
+            raise RuntimeError("hunter2")
+        print("on stdout")
+        yield Finding(severity=Severity.FAILURE, what="its key is bent", do="bend it back")
+
+@hookimpl
+def ocibuild_auth_providers():
+    return [Doctoring("bent"), Doctoring("raises"), Doctoring("hangs")]
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path / "site")
+
+
+def test_a_broken_plugin_is_a_warning_until_somebody_counts_on_it(doctor: Doctor, site: Site) -> None:
+    site.add("bad", "import no_such_sdk\n")
+    env = {"PYTHONPATH": str(site.directory)}
+    (told,) = doctor(*ELSEWHERE, env=env).bad("warning")["plugins"]
+    assert told.startswith("plugin 'bad' (ocibuild-bad 1.0): misses a module")
+    named = doctor(*ELSEWHERE, "--login=bad,ecrr", env=env)
+    broken, unknown = named.bad()["plugins"]
+    assert broken == told
+    assert unknown.startswith("--login asks for 'ecrr': no auth provider 'ecrr' is installed")
+    assert named.code == 4
+    listed = doctor(*ELSEWHERE, env=env | {"OCIBUILD_PLUGINS": "bad,absent"})
+    assert sorted("absent" in what for what in listed.bad()["plugins"]) == [False, True]
+    assert listed.code == 4
+
+
+def test_a_plugin_is_asked_and_a_bad_one_holds_nobody_up(doctor: Doctor, site: Site) -> None:
+    site.add("made", DOCTORING)
+    found = doctor(env={"PYTHONPATH": str(site.directory), "NO_GCE_CHECK": "true", "AWS_EC2_METADATA_DISABLED": "true"})
+    said = {one["what"].partition(":")[0]: one for one in found.of("providers")}
+    assert (said["bent"]["severity"], said["bent"]["do"]) == ("failure", "bend it back")
+    assert said["raises"]["severity"] == "warning"
+    assert "hunter2" not in found.text
+    assert said["hangs"]["severity"] == "warning"
+    assert said["ecr"]["severity"] == "ok"
+    assert found.code == 3
+
+
+@pytest.fixture
+def docker_config(doctor: Doctor) -> Callable[..., Path]:
+    """Writes the docker config of whoever runs the program."""
+
+    def write(content: object, mode: int = 0o600) -> Path:
+        path = doctor.run.home / ".docker" / "config.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        path.chmod(mode)
+        return path
+
+    return write
+
+
+def test_a_config_that_is_no_json_is_a_failure_that_says_where(
+    doctor: Doctor, docker_config: Callable[..., Path]
+) -> None:
+    path = docker_config('{"auths": {\n  nonsense')
+    found = doctor(*ELSEWHERE)
+    assert found.code == 2
+    assert found.bad()["docker config"] == [f"the docker config {path} is malformed"]
+    assert "line 2, column 3" in found.one("docker config")["why"]
+
+
+def test_secrets_that_all_may_read_are_told_and_not_shown(
+    doctor: Doctor, docker_config: Callable[..., Path], fresh_secret: Callable[[], str], leak_watcher: LeakWatcher
+) -> None:
+    secret = fresh_secret()
+    auth = base64.b64encode(f"me:{secret}".encode()).decode()
+    path = docker_config({"auths": {"r.example": {"auth": auth}, "s.example": {"auth": "%%%"}}}, 0o644)
+    found = doctor(*ELSEWHERE, may_hold_secrets=[path])
+    warnings = found.bad("warning")["docker config"]
+    assert [text for text in warnings if "every user of this machine may read it" in text]
+    assert [text for text in warnings if "the entry for s.example is dropped" in text]
+    assert [one["do"] for one in found.of("docker config") if "every user" in one["what"]] == [f"chmod 600 {path}"]
+    leak_watcher.check(found.text, "what doctor said")
+
+
+def test_helpers_that_are_missing_count_where_they_are_needed(
+    doctor: Doctor, docker_config: Callable[..., Path], sandbox: Path
+) -> None:
+    programs = sandbox / "programs"
+    programs.mkdir()
+    (programs / "docker-credential-alias").symlink_to(PROGRAMS / "docker-credential-ocibuild")
+    docker_config(
+        {
+            "credHelpers": {"needed.invalid": "absent", "other.invalid": "absent", "round.invalid": "alias"},
+            "credsStore": "gone",
+        }
+    )
+    path = f"{programs}:{doctor.run.env()['PATH']}"
+    found = doctor("needed.invalid", env={"PATH": path})
+    (needed,) = found.bad()["docker config"]
+    assert "'absent' for needed.invalid: docker-credential-absent is not on PATH" in needed
+    warnings = "\n".join(found.bad("warning")["docker config"])
+    assert "for other.invalid: docker-credential-absent is not on PATH" in warnings
+    assert "names the credsStore 'gone'" in warnings
+    assert "is our own helper under another name" in warnings
+    assert found.code == 3
+
+
+def test_malformed_settings_are_told_and_the_rest_is_looked_at(doctor: Doctor, sandbox: Path) -> None:
+    (sandbox / "ocibuild.yml").write_text("no-such-key: 1\n")
+    found = doctor(env={"LOGIN_TIMEOUT": "soon", "BUILDKIT_EXTRA_CONFIG": "= no toml"})
+    assert found.code == 2
+    told = "\n".join(found.bad()["settings"])
+    assert "no-such-key" in told
+    assert "LOGIN_TIMEOUT" in told
+    assert found.one("privilege")["severity"] == "ok"
+    assert found.one("state")["severity"] == "ok"
+
+
+def test_people_read_one_line_a_check_with_the_remedy_below(doctor: Doctor) -> None:
+    command = ("ocibuild", "doctor", *ELSEWHERE, "made-up.invalid")
+    run = doctor.run(*command, cwd=doctor.directory, env={"AWS_EC2_METADATA_DISABLED": "true"}).ended_with(5)
+    lines = run.stdout.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("failure  dns"))
+    assert lines[at].split()[2:] == ["the", "registry", "made-up.invalid", "has", "no", "address"]
+    assert [line.split()[0] for line in lines[at + 1 : at + 3]] == ["why", "do"]
+    assert lines[-1].startswith("2 failures, 1 warning, ")
+    assert run.stderr == ""
