@@ -200,6 +200,12 @@ def test_a_daemon_that_goes_away_ends_the_build(work: Path, run: ProgramRunner, 
     [
         {"REGISTRY_MIRRORS": "mirror.example"},
         {"BUILDKIT_EXTRA_CONFIG": "debug = true"},
+        {"REGISTRY_CA": "r.example=Dockerfile"},
+        {
+            "REGISTRY_MIRRORS": "m.example",
+            "BUILDKIT_EXTRA_CONFIG": "debug = true",
+            "REGISTRY_CA": "r.example=Dockerfile",
+        },
     ],
 )
 def test_settings_of_the_daemon_are_refused_with_an_address(
@@ -207,6 +213,7 @@ def test_settings_of_the_daemon_are_refused_with_an_address(
 ) -> None:
     result = run("build", "--addr", "tcp://127.0.0.1:1", ".", cwd=work, env=env).ended_with(2)
     assert "runs already and cannot be configured from here" in result.stderr
+    assert all(name in result.stderr for name in env)
     assert earlier(work)
 
 

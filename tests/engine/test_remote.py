@@ -103,39 +103,61 @@ def test_somebody_who_does_not_answer_meets_the_deadline(own_scene: Scene) -> No
     assert "cannot be reached" in running.facts["error"]
 
 
-def docker(scene: Scene, socket_path: str) -> dict[str, str]:
-    """The environment with a `docker` on PATH that does what `docker exec NAME buildctl dial-stdio` does."""
+def stand_in(scene: Scene, name: str, socket_path: str) -> dict[str, str]:
+    """The environment with a program of that name on PATH that has a container in which `buildctl dial-stdio` runs."""
     programs = scene.directory / "bin"
     programs.mkdir()
-    record = scene.directory / "docker.json"
-    (programs / "docker").write_text(
+    record = scene.directory / "record.json"
+    (programs / name).write_text(
         "#!/usr/bin/env python3\n"
         "import json, os, sys\n"
         f"open({str(record)!r}, 'w').write(json.dumps([sys.argv[1:], dict(os.environ)]))\n"
+        "if sys.argv[-2:] != ['buildctl', 'dial-stdio'] or '-i' not in sys.argv:\n"
+        "    sys.exit('there is no such container')\n"
         f"os.execv({str(binary('buildctl'))!r}, ['buildctl', '--addr', {socket_path!r}, 'dial-stdio'])\n"
     )
-    (programs / "docker").chmod(0o755)
+    (programs / name).chmod(0o755)
     return {"PATH": f"{programs}:{scene.env['PATH']}"}
 
 
-def test_docker_behind_an_address_gets_the_users_environment_and_not_pass(
-    own_scene: Scene, daemon: str, fresh_secret: Callable[[], str]
+@pytest.mark.parametrize(
+    ("address", "program", "arguments"),
+    [
+        ("docker-container://builder?context=far", "docker", ["--context=far", "exec", "-i", "builder"]),
+        ("podman-container://builder", "podman", ["exec", "-i", "builder"]),
+        ("nerdctl-container://builder?namespace=n", "nerdctl", ["exec", "--namespace", "n", "-i", "builder"]),
+        (
+            "kube-pod://builder-0?context=c&namespace=n&container=buildkitd",
+            "kubectl",
+            ["--context=c", "--namespace=n", "exec", "--container=buildkitd", "-i", "builder-0", "--"],
+        ),
+    ],
+)
+def test_the_program_behind_an_address_gets_the_users_environment_and_not_pass(
+    address: str,
+    program: str,
+    arguments: list[str],
+    own_scene: Scene,
+    daemon: str,
+    fresh_secret: Callable[[], str],
 ) -> None:
     env = {
-        **docker(own_scene, daemon),
+        **stand_in(own_scene, program, daemon),
         "PASS": fresh_secret(),
+        "BUILDKIT_SECRETTEXT_x": fresh_secret(),
         "DOCKER_CONFIG": "/home/alice/.docker",
         "DOCKER_HOST": "unix:///run/docker.sock",
+        "KUBECONFIG": "/home/alice/.kube/config",
         "ODD": "line\nbreak = 'quoted'",
     }
-    client_env = {"DOCKER_CONFIG": "/ours"}
-    address = "docker-container://builder?context=far"
-    running = own_scene.build(env=env, client_env=client_env, settings=at(address))
+    running = own_scene.build(env=env, client_env={"DOCKER_CONFIG": "/ours"}, settings=at(address))
     running.succeeded().is_gone(within=0)
 
-    arguments, given = json.loads((own_scene.directory / "docker.json").read_text())
-    assert arguments == ["--context=far", "exec", "-i", "builder", "buildctl", "dial-stdio"]
-    assert given == {name: value for name, value in {**own_scene.env, **env}.items() if name != "PASS"}
+    asked, given = json.loads((own_scene.directory / "record.json").read_text())
+    assert asked == [*arguments, "buildctl", "dial-stdio"]
+    withheld = ("PASS", "BUILDKIT_SECRETTEXT_x")
+    assert given == {name: value for name, value in {**own_scene.env, **env}.items() if name not in withheld}
+    assert f"BuildKit 0.32.2 at {address}" == running.facts["describe"]
 
 
 def test_without_docker_the_client_says_so(own_scene: Scene) -> None:
