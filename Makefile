@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo demo-wrong-password test test-long check lint types wheels dist dist-check bench setup lock clean
+.PHONY: help demo demo-wrong-password test test-long check lint types wheels dist dist-check bench setup lock clean image
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -33,7 +33,7 @@ lint:
 
 types:
 	@scripts/setup.sh check
-	mypy ocibuild_core/src plugins/*/src engine/src engine/gowheel testkit/src testkit/registry/src benchmarks scripts
+	mypy ocibuild_core/src plugins/*/src engine/src engine/gowheel testkit/src testkit/registry/src benchmarks scripts image
 	for tests in tests plugins/*/tests engine/tests testkit/tests testkit/registry/tests; do mypy "$$tests" || exit 1; done
 
 wheels: ## Build what is published as it lies here, then use it where the sources are gone
@@ -52,11 +52,20 @@ bench: ## Time the program against the same by hand
 	@scripts/setup.sh test
 	$(PYTHON) -m benchmarks
 
+PLUGINS = ecr,basic
+BASE = debian
+MACHINE = $(shell uname -m)
+image: ## Build the task image into dist/: make image PLUGINS=ecr,basic BASE=debian
+	@scripts/setup.sh image
+	@mkdir -p dist
+	PYTHONPATH=image:engine $(PYTHON) -m taskimage --plugins="$(PLUGINS)" --machine="$(MACHINE)" \
+	    --base="$(BASE)" --base-python="$(BASE_PYTHON)"
+
 setup: ## Make .venv alone
 	@scripts/setup.sh test
 
 lock: ## Lock the requirements anew
-	for name in uv go dev; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
+	for name in uv go dev image sbom; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 	    requirements/$$name.in -o requirements/$$name.txt; done
 
 clean:

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Make .venv with everything that the named purpose needs: setup.sh demo|test|check
+# Make .venv with everything that the named purpose needs: setup.sh demo|image|test|check
 # Installs Debian packages when run as root; tells an ordinary user which ones to ask for.
 set -eu
 cd "$(dirname "$0")/.."
 purpose=${1:-demo}
 case $purpose in
     demo) debian="engine demo" ;;
-    test) debian="engine demo test check" ;;
+    image) debian="engine image" ;;
+    test) debian="engine demo image test check" ;;
     check) debian="engine demo check" ;;
-    *) echo "setup.sh: unknown purpose '$purpose': demo, test or check" >&2; exit 2 ;;
+    *) echo "setup.sh: unknown purpose '$purpose': demo, image, test or check" >&2; exit 2 ;;
 esac
 
 say() { printf '== %s\n' "$*" >&2; }

@@ -43,7 +43,7 @@ def main() -> None:
     """Print the requirements of the image."""
     wheels, plugins = Path(sys.argv[1]), sys.argv[2]
     for line in (CORE, *(requirement(item, wheels) for item in split_plugins(plugins))):
-        print(line)  # noqa: T201  # a program
+        print(line)
 
 
 if __name__ == "__main__":

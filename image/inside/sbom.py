@@ -1,7 +1,7 @@
-"""The bill of materials of the image, as CycloneDX 1.6: sbom.py FILE
+"""Write the bill of materials of the image, as CycloneDX 1.6, into the file that is named.
 
-Debian's packages, Python's distributions, and the Go modules of the engine's programs. It is made from what is installed
-and dated by SOURCE_DATE_EPOCH, so that equal images have equal ones.
+Debian's packages, Python's distributions, and the Go modules of the engine's programs. It is made from what is
+installed and dated by SOURCE_DATE_EPOCH, so that equal images have equal ones.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import os
 import re
 import sys
 import uuid
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cyclonedx.model.bom import Bom
-from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.output.json import JsonV1Dot6
-from packageurl import PackageURL
+from cyclonedx.model.bom import Bom  # type: ignore[import-not-found]
+from cyclonedx.model.component import Component, ComponentType  # type: ignore[import-not-found]
+from cyclonedx.output.json import JsonV1Dot6  # type: ignore[import-not-found]
+from packageurl import PackageURL  # type: ignore[import-not-found]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def main() -> None:
     image = Component(name="ocibuild-task", type=ComponentType.CONTAINER, version=_version("ocibuild-core"))
     image.bom_ref.value = "image"
     bom = Bom(serial_number=uuid.uuid5(uuid.NAMESPACE_URL, "\n".join(map(str, purls))))
-    bom.metadata.timestamp = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), timezone.utc)
+    bom.metadata.timestamp = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
     bom.metadata.component = image
     for purl in purls:
         name = f"{purl.namespace}/{purl.name}" if purl.type == "golang" and purl.namespace else purl.name

@@ -16,7 +16,11 @@ fi
 
 id ocibuild >/dev/null 2>&1 || useradd --create-home --uid 1000 --user-group --shell /bin/sh ocibuild
 grep -q '^ocibuild:' /etc/subuid || usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ocibuild
-mkdir -p /scratch
+install -d -m 1777 /scratch
+
+# With the setuid bit newuidmap needs CAP_SYS_ADMIN in the container, because the namespace belongs to who made it, and
+# root is another; with a capability of the file it stays that user (user_namespaces(7), on writing uid_map).
+python3 "$(dirname "$0")/capabilities.py"
 
 # Caches, logs and backups differ from run to run.
 rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/log/*

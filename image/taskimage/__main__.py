@@ -23,7 +23,11 @@ from taskimage.target import DEBIAN, choose_image_target
 from taskimage.wheels import gather_tool_wheels, gather_wheels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taskimage.target import ImageTarget
+
+OUTPUT = "docker,dest=dist/task-image.tar"
 
 
 def main() -> int:
@@ -32,24 +36,24 @@ def main() -> int:
     try:
         target = choose_image_target(machine=asked.machine, base=asked.base, python=asked.base_python)
         with tempfile.TemporaryDirectory(prefix="task-image-") as directory:
-            make_image(target, asked.plugins, output=asked.output, work=Path(directory))
+            make_image(target, asked.plugins, outputs=asked.output or [OUTPUT], work=Path(directory))
     except (ImageError, WheelError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def make_image(target: ImageTarget, plugins: str, *, output: str, work: Path) -> None:
+def make_image(target: ImageTarget, plugins: str, *, outputs: Sequence[str], work: Path) -> None:
     """Make the context, then the image.
 
     Args:
         target: what the image is for.
         plugins: PLUGINS.
-        output: as in `build --output`.
+        outputs: as in `build --output`.
         work: an empty directory.
     """
     env = {**os.environ, "SOURCE_DATE_EPOCH": _date()}
-    arguments = ["--platform", target.platform, "--output", output, "--progress", "plain"]
+    arguments = ["--platform", target.platform, *(f"--output={output}" for output in outputs), "--progress", "plain"]
     if target.is_made_here:
         arguments += ["--image-arg", f"BASE={debian_base(target, env=env, now=time.time())}"]
     else:
@@ -86,7 +90,9 @@ def _date() -> str:
     try:
         return run("git", "-C", REPOSITORY, "log", "-1", "--format=%ct").strip()
     except (ImageError, FileNotFoundError):
-        raise ImageError("the image's date is unknown: this is no git checkout\n  do     set SOURCE_DATE_EPOCH") from None
+        raise ImageError(
+            "the image's date is unknown: this is no git checkout\n  do     set SOURCE_DATE_EPOCH"
+        ) from None
 
 
 def _arguments() -> argparse.Namespace:
@@ -95,7 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--base", default=DEBIAN, help="debian, or an image with Python: python:3.13-slim-bookworm")
     parser.add_argument("--base-python", default="", help="that image's Python, where its tag does not say it: 3.13")
     parser.add_argument("--machine", default=platform.machine(), help="amd64 or arm64")
-    parser.add_argument("--output", default="docker,dest=dist/task-image.tar", help="as in build --output")
+    parser.add_argument("--output", action="append", help=f"as in build --output  [default {OUTPUT}]")
     return parser.parse_args()
 
 

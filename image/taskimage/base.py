@@ -46,7 +46,9 @@ def debian_base(target: ImageTarget, *, env: Mapping[str, str], now: float) -> P
         env: the environment of the programs.
         now: seconds since 1970.
     """
-    parts = {path.name: file_digest(path) for path in (*sorted(_DEBIAN.iterdir()), Path(__file__), IMAGE / "base.Dockerfile")}
+    parts = {
+        path.name: file_digest(path) for path in (*sorted(_DEBIAN.iterdir()), Path(__file__), IMAGE / "base.Dockerfile")
+    }
     key = cache_key({"parts": parts, "machine": target.machine.goarch, "week": int(now // _WEEK)})
     cache = Cache(root=cache_root(env).parent / "image")
     return cache.get(f"base-{target.machine.goarch}", key, lambda new: _make(target, new, env)) / ARCHIVE
@@ -59,7 +61,9 @@ def _make(target: ImageTarget, new: Path, env: Mapping[str, str]) -> None:
     shutil.copy(IMAGE / "base.Dockerfile", context / "Dockerfile")
     dated = {**env, "SOURCE_DATE_EPOCH": _EPOCH}
     output = f"docker,dest={new / ARCHIVE}"
-    build([str(context), "--platform", target.platform, "--output", output, "--progress", "plain"], env=dated, cwd=context)
+    build(
+        [str(context), "--platform", target.platform, "--output", output, "--progress", "plain"], env=dated, cwd=context
+    )
     shutil.rmtree(context)
 
 

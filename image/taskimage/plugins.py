@@ -99,7 +99,9 @@ def _source(archive: zipfile.ZipFile, module: str) -> str:
 def _hook_api(source: str) -> int:
     """What the module says of itself; a plugin that says nothing is of the first version."""
     for node in ast.parse(source).body:
-        named = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        named = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
         if any(isinstance(target, ast.Name) and target.id == _HOOK_API for target in named):
             value = ast.literal_eval(node.value)  # type: ignore[attr-defined]  # both kinds of assignment have it
             return int(value)

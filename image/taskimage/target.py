@@ -54,7 +54,10 @@ class ImageTarget:
     def wheel_platforms(self) -> tuple[str, ...]:
         """The platform tags of wheels that run there, newest first (PEP 600)."""
         machine = self.machine.machine
-        return (*(f"manylinux_2_{minor}_{machine}" for minor in range(_GLIBC, _OLDEST_GLIBC - 1, -1)), f"manylinux2014_{machine}")
+        return (
+            *(f"manylinux_2_{minor}_{machine}" for minor in range(_GLIBC, _OLDEST_GLIBC - 1, -1)),
+            f"manylinux2014_{machine}",
+        )
 
 
 def choose_image_target(*, machine: str, base: str, python: str) -> ImageTarget:
@@ -71,5 +74,7 @@ def choose_image_target(*, machine: str, base: str, python: str) -> ImageTarget:
     tagged = re.search(r":(3\.\d+)(?![\d])", base)
     found = python or (_DEBIAN_PYTHON if base == DEBIAN else tagged[1] if tagged else "")
     if not re.fullmatch(r"3\.\d+", found):
-        raise ImageError(f"the Python of the base {base} is unknown\n  do     say it: make image BASE={base} BASE_PYTHON=3.13")
+        raise ImageError(
+            f"the Python of the base {base} is unknown\n  do     say it: make image BASE={base} BASE_PYTHON=3.13"
+        )
     return ImageTarget(machine=find_target(machine), base=base, python=found)

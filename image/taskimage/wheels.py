@@ -54,13 +54,23 @@ def _build_ours(target: ImageTarget, into: Path) -> None:
     folders = [REPOSITORY / "ocibuild_core", *sorted(path.parent for path in _PLUGINS.glob("*/pyproject.toml"))]
     for folder in (*folders, REPOSITORY / "engine"):
         python = f"--python={sys.executable}"
-        run(PROGRAMS / "uv", "build", "-q", "--wheel", "--no-build-isolation", python, f"--out-dir={into}", folder, env=env)
+        run(
+            PROGRAMS / "uv",
+            "build",
+            "-q",
+            "--wheel",
+            "--no-build-isolation",
+            python,
+            f"--out-dir={into}",
+            folder,
+            env=env,
+        )
     (into / ".gitignore").unlink(missing_ok=True)
 
 
 def _resolve(target: ImageTarget, asked: Sequence[str], wheels: Path, lock: Path) -> Lock:
     """What is asked for with all that it needs, as versions and hashes; the lock file's word counts."""
-    command = [
+    command: list[str | Path] = [
         *(PROGRAMS / "uv", "pip", "compile", "-q", "-", f"--find-links={wheels}", f"--constraint={lock}"),
         *("--no-header", "--no-annotate", "--generate-hashes", "--only-binary=:all:"),
         *(f"--python-version={target.python}", f"--python-platform={target.uv_platform}"),
@@ -89,7 +99,16 @@ def _download(target: ImageTarget, pins: Lock, into: Path) -> None:
     wanted = into / "wanted.txt"
     wanted.write_text(requirements(pins))
     run(
-        *(sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--require-hashes"),
+        *(
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--require-hashes",
+        ),
         *("--only-binary=:all:", f"--python-version={version}", "--implementation=cp"),
         *(f"--abi={abi}" for abi in (f"cp{version}", "abi3", "none")),
         *(f"--platform={platform}" for platform in target.wheel_platforms),
