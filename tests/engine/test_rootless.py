@@ -173,3 +173,20 @@ def test_too_few_ids_are_counted(tmp_path: Path, mapping: str, count: int) -> No
 def test_root_whom_the_kernel_refuses_has_a_remedy() -> None:
     assert "privileged" in remedy_of_root("namespaces: mount /proc: Operation not permitted")
     assert remedy_of_root("could not lock") == ""
+
+
+MOUNTS = "21 1 0:5 / / rw - ext4 /dev/x rw\n22 21 0:6 / {}/proc rw,nosuid - proc proc rw\n"
+
+
+def test_a_covered_proc_is_found_where_no_other_is_whole(machine: Path) -> None:
+    mountinfo = machine / "proc/self/mountinfo"
+    mountinfo.write_text(MOUNTS + "23 22 0:7 / /proc/sys/fs/binfmt_misc rw - binfmt_misc b rw\n")
+    check(machine)
+    mountinfo.write_text(
+        MOUNTS + "23 22 0:7 / /proc/kcore rw - tmpfs t rw\n24 22 0:6 /sys /proc/sys ro - proc proc rw\n"
+    )
+    error = problem(machine)
+    assert error.why == "parts of /proc are covered (/proc/kcore, /proc/sys), so no step could get a /proc"
+    assert "systempaths=unconfined" in error.do
+    mountinfo.write_text(mountinfo.read_text() + "30 21 0:8 / /mnt/proc rw - proc proc rw\n")
+    check(machine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -28,12 +29,19 @@ class RuncDirectory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = -1
+        self._is_ours = False
         while True:
             try:
                 path.mkdir(mode=0o700)
                 self._is_ours = True
             except FileExistsError:
                 self._is_ours = False
+            except OSError as error:
+                # A read-only root file system: nobody else can have it either.
+                if error.errno == errno.EROFS:
+                    return
+                raise
             with contextlib.suppress(FileNotFoundError):
                 self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 fcntl.flock(self._lock, fcntl.LOCK_SH)
@@ -44,10 +52,16 @@ class RuncDirectory:
 
     def cover(self) -> None:
         """Put an empty file system of our own over it, in this mount namespace."""
+        if self._lock < 0:
+            linux.mount("tmpfs", str(self._path.parent), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755")
+            self._path.mkdir(mode=0o700)
+            return
         linux.mount("tmpfs", str(self._path), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0700")
 
     def release(self) -> None:
         """Remove it if it was not there before, and no other run has it mounted: that mount would go with it."""
+        if self._lock < 0:
+            return
         if self._is_ours:
             with contextlib.suppress(OSError):
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,9 +19,11 @@ def check_root(*, proc: Path = Path("/proc")) -> None:
     raise EngineError(
         "BuildKit cannot run as root here",
         why="this root has no CAP_SYS_ADMIN, as in a container that is not privileged",
-        do="start the container privileged\n"
-        "or run as an ordinary user with newuidmap and entries in /etc/subuid and /etc/subgid\n"
-        "or use a BuildKit that runs already: --addr ADDRESS",
+        do="start the container privileged (Concourse: privileged: true; docker: --privileged)\n"
+        "or use a BuildKit that runs already: --addr ADDRESS (BUILDKIT_HOST)\n"
+        "or run as an ordinary user with newuidmap and entries in /etc/subuid and /etc/subgid, where user namespaces "
+        "are allowed (docker: --user 1000 --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+        "--security-opt systempaths=unconfined)",
     )
 
 

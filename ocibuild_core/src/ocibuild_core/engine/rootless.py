@@ -27,6 +27,8 @@ _SWITCHES = (
     ("sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
 )
 _APPARMOR = "sys/kernel/apparmor_restrict_unprivileged_userns"
+_EMPTY = ("/sys/fs/binfmt_misc", "/fs/nfsd")
+"""Directories of /proc that are there only to be mounted on."""
 _NAMESPACES = ("--net=host", "--disable-host-loopback")
 
 
@@ -39,7 +41,13 @@ def check_machine(uid: int, path: str, *, etc: Path = Path("/etc"), proc: Path =
         etc: the directory of subuid and subgid.
         proc: the kernel's view of this process and its settings.
     """
-    lacks = [*missing_programs(path), *missing_ids(uid, etc), *closed_switches(proc), *no_new_privileges(proc)]
+    lacks = [
+        *missing_programs(path),
+        *missing_ids(uid, etc),
+        *closed_switches(proc),
+        *no_new_privileges(proc),
+        *covered_proc(proc),
+    ]
     if lacks:
         remedies = dict.fromkeys(remedy for _, remedy in lacks)
         raise EngineError(
@@ -155,6 +163,24 @@ def no_new_privileges(proc: Path = Path("/proc")) -> list[Lack]:
             "start the container without no-new-privileges (Kubernetes: allowPrivilegeEscalation: true)",
         )
     ]
+
+
+def covered_proc(proc: Path = Path("/proc")) -> list[Lack]:
+    """What hides parts of /proc: the kernel then lets no user namespace mount one, which every step needs.
+
+    A mount on a directory that the kernel keeps empty hides nothing (mnt_already_visible in fs/namespace.c of Linux).
+    """
+    mounts = [line.split() for line in _read(proc / "self" / "mountinfo").splitlines()]  # proc_pid_mountinfo(5)
+    whole = [fields[0] for fields in mounts if fields[3] == "/" and fields[fields.index("-") + 1] == "proc"]
+    covers = {
+        one: [fields[4] for fields in mounts if fields[1] == one and not fields[4].endswith(_EMPTY)] for one in whole
+    }
+    if not covers or not all(covers.values()):
+        return []
+    covered = sorted(next(iter(covers.values())))
+    named = ", ".join([*covered[:3], *(["…"] if len(covered) > 3 else [])])  # noqa: PLR2004  # enough to see which
+    remedy = "start the container with all of /proc (docker: --security-opt systempaths=unconfined; Kubernetes: "
+    return [(f"parts of /proc are covered ({named}), so no step could get a /proc", f"{remedy}procMount: Unmasked)")]
 
 
 def _read(path: Path) -> str:
