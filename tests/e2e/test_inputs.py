@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import subprocess
 import tarfile
@@ -297,10 +298,18 @@ def test_an_entitlement_must_be_given(build: Builder) -> None:
     assert "ff" in build(dockerfile, "--allow", "security.insecure").files["seen"].decode()
 
 
+def layer_times(archive: Path) -> set[int]:
+    with tarfile.open(archive) as tar:
+        (name,) = json.load(tar.extractfile("manifest.json") or io.BytesIO())[0]["Layers"]
+        with tarfile.open(fileobj=tar.extractfile(name)) as layer:
+            return {int(member.mtime) for member in layer}
+
+
 def test_a_date_for_every_timestamp(build: Builder) -> None:
     dockerfile = "FROM scratch\nCOPY Dockerfile /\n"
     assert build(dockerfile).config["created"][:4] != "2001"
     assert build(dockerfile, env={"SOURCE_DATE_EPOCH": "1000000000"}).config["created"] == "2001-09-09T01:46:40Z"
+    assert layer_times(build.work / "image" / "image.tar") == {1000000000}
 
 
 def test_a_dockerfile_from_stdin(build: Builder) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocibuild_core.image_args import image_arguments
-from ocibuild_core.inputs import annotation_attributes
+from ocibuild_core.inputs import annotation_attributes, timestamp_attributes
 from ocibuild_core.plan import output_argument
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ def solve_arguments(  # noqa: PLR0913  # each from another part
         proxy_args: build arguments of the user's docker config; those of the build count more.
     """
     arguments = ["--progress", progress, "--metadata-file", str(metadata), *plan.arguments]
-    own = {pair.key for pair in settings.build_args}
+    given = {pair.key for pair in settings.build_args}
     for name, value in proxy_args.items():
-        if name not in own:
+        if name not in given:
             arguments += ["--opt", f"build-arg:{name}={value}"]
     arguments += image_arguments(images)
     for output in plan.outputs:
-        annotations = annotation_attributes(settings, output.type)
-        arguments += ["--output", output_argument(output, files.get(output), annotations)]
+        more = {**timestamp_attributes(settings, output.type), **annotation_attributes(settings, output.type)}
+        own = {key: value for key, value in more.items() if key not in output.attributes}
+        arguments += ["--output", output_argument(output, files.get(output), own)]
     return arguments
