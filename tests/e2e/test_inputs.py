@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -18,6 +19,7 @@ from support.images import Image, read_image
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from ocibuild_testkit.leaks import LeakWatcher
     from support.hub import DockerHub
     from support.programs import ProgramRunner, Run
 
@@ -97,6 +99,32 @@ def test_a_secret_that_a_step_prints_is_masked(build: Builder, fresh_secret: Cal
     env = {"BUILDKIT_SECRETTEXT_it": fresh_secret(), "OCIBUILD_STATE_DIR": str(build.secrets)}
     dockerfile = f"{BASE}RUN --mount=type=secret,id=it cat /run/secrets/it\n"
     assert "***" in build.run(dockerfile, env=env).succeeded().stdout
+
+
+@pytest.mark.parametrize("progress", ["plain", "rawjson"])
+def test_a_secret_that_a_step_prints_in_two_goes_is_masked(
+    build: Builder, leak_watcher: LeakWatcher, fresh_secret: Callable[[], str], progress: str
+) -> None:
+    secret = fresh_secret()
+    halves = (secret[:24], secret[24:])
+    for half in halves:
+        leak_watcher.register(half, "half of a secret")
+    build.secrets.mkdir()
+    env = {"BUILDKIT_SECRETTEXT_it": secret, "OCIBUILD_STATE_DIR": str(build.secrets)}
+    # BuildKit makes a record of each read, and gathers for 150 ms what was read.
+    prints = "head -c 24 /run/secrets/it; sleep 0.5; tail -c 24 /run/secrets/it; echo; echo the end"
+    dockerfile = f"{BASE}RUN --mount=type=secret,id=it {prints}\n"
+
+    said = build.run(dockerfile, "--progress", progress, ".", env=env).succeeded().stdout
+
+    if progress == "plain":
+        assert "***" in said
+        return
+    logs = [log for line in said.splitlines() for log in json.loads(line).get("logs") or ()]
+    printed = b"".join(base64.b64decode(log["data"]) for log in logs).decode()
+    leak_watcher.check(printed, "what the step printed")
+    assert "***" in printed
+    assert "the end" in printed
 
 
 def test_a_secret_text_is_never_a_file_wherever_its_name_points(

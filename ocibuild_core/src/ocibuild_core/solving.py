@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ocibuild_core.command import solve_arguments
+from ocibuild_core.content_store import NotStoredError, outputs_from_store, plan_for_store, write_archive
 from ocibuild_core.display import Display
 from ocibuild_core.errors import BuildError, OcibuildError, raise_all
 from ocibuild_core.failures import Failure
@@ -17,9 +18,11 @@ from ocibuild_core.needs import pushed_images
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ocibuild_core.auth.redact import Redactor
     from ocibuild_core.auth.session import AuthSession
     from ocibuild_core.build import BuildInput
     from ocibuild_core.cache_directory import CacheDirectory
+    from ocibuild_core.display import MaskingStream
     from ocibuild_core.engine import Engine
     from ocibuild_core.exports import StagedOutputs
     from ocibuild_core.image_args import ImageArgument
@@ -39,7 +42,34 @@ def solve(  # noqa: PLR0913  # all that one solve is made from
     cache: CacheDirectory | None,
 ) -> Mapping[str, object]:
     """Build. Returns BuildKit's metadata; raises what went wrong."""
-    display = Display(given.progress, sys.stdout.buffer, session.redactor.stream())
+
+    def solved(plan: BuildPlan) -> Mapping[str, object]:
+        return _solve(given, engine, session, plan=plan, staged=staged, images=images, cache=cache)
+
+    store = engine.content_store()
+    taken = outputs_from_store(plan, given.settings) if store else ()
+    if not store or not taken:
+        return solved(plan)
+    metadata = solved(plan_for_store(plan, taken))
+    try:
+        for output in taken:
+            write_archive(store, metadata, output, staged.files[output])
+    except NotStoredError:
+        return solved(plan)
+    return metadata
+
+
+def _solve(  # noqa: PLR0913  # all that one solve is made from
+    given: BuildInput,
+    engine: Engine,
+    session: AuthSession,
+    *,
+    plan: BuildPlan,
+    staged: StagedOutputs,
+    images: Sequence[ImageArgument],
+    cache: CacheDirectory | None,
+) -> Mapping[str, object]:
+    display = Display(given.progress, sys.stdout.buffer, _masking(given.progress, session.redactor))
     failure = Failure()
     metadata = session.directory / "metadata.json"
     metadata.unlink(missing_ok=True)  # of the target before
@@ -70,6 +100,14 @@ def solve(  # noqa: PLR0913  # all that one solve is made from
         raise BuildError(f"the Dockerfile has {warnings.found} warning{'s' if warnings.found > 1 else ''}")
     found = json.loads(metadata.read_bytes()) if metadata.exists() else {}
     return found if isinstance(found, dict) else {}
+
+
+def _masking(progress: str, redactor: Redactor) -> MaskingStream:
+    if progress != "rawjson":
+        return redactor.stream()
+    from ocibuild_core.masked_events import MaskedEvents  # noqa: PLC0415  # few ask for it
+
+    return MaskedEvents(redactor)
 
 
 def _loading_meanwhile(observe: Callable[[Mapping[str, object]], None]) -> Callable[[Mapping[str, object]], None]:
