@@ -86,6 +86,29 @@ def test_a_service_accounts_key_opens_the_private_base(google: Google, leak_watc
     assert "oauth2.googleapis.com:443" in google.internet.proxy.asked
 
 
+def test_what_was_built_goes_to_google_with_the_same_token(google: Google, leak_watcher: LeakWatcher) -> None:
+    target = f"registry,name={HOST}/project/team/app:2"
+
+    result = google.build("--login", "gcr", "-o", target, env={"GCR_KEY_JSON": key(google, leak_watcher)}).succeeded()
+
+    assert f"{HOST}/project/team/app:2" in result.stderr
+    _, manifest = google.registry.client().manifest("project/team/app", "2")
+    assert b"layers" in manifest
+    assert google.cloud.asked == ["oauth2 jwt-bearer"]
+
+
+def test_who_may_not_push_to_google_is_told_who_he_is(google: Google, leak_watcher: LeakWatcher) -> None:
+    (google.work / "Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
+    target = f"registry,name={HOST}/project/team/app:2"
+    env = {"GCR_KEY_JSON": key(google, leak_watcher, STRANGER)}
+
+    result = google.build("--login", "gcr", "-o", target, env=env).ended_with(3)
+
+    assert f"{HOST} refused the login" in result.stderr
+    assert f"service account {STRANGER} via GCR_KEY_JSON" in result.stderr
+    assert google.registry.client().tags("project/team/app") == ()
+
+
 def test_a_key_file_works_without_naming_the_plugin(google: Google, leak_watcher: LeakWatcher, tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     path.write_text(key(google, leak_watcher))
