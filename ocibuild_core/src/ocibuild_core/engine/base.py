@@ -80,7 +80,7 @@ class Engine(ABC):
         """How its end is noticed during a solve."""
 
     def content_store(self) -> Path | None:
-        """The directory of the blobs of images, with one for each digest algorithm in it; None when we cannot read it."""
+        """The directory of images' blobs, with one for each digest algorithm in it; None when we cannot read it."""
         return None
 
     @abstractmethod
