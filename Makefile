@@ -40,6 +40,7 @@ wheels: ## Build what is published as it lies here, then use it where the source
 	@scripts/setup.sh check
 	scripts/dist.sh .make/dist tree
 	scripts/dist-check.sh .make/dist
+	scripts/plugins-alone.sh .make/dist
 
 dist: ## Build what is published, of the last commit and for every architecture, into dist/
 	@scripts/setup.sh check
