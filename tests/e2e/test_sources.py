@@ -36,7 +36,7 @@ def work(sandbox: Path) -> Path:
 
 def archive(path: Path, form: str, **files: str) -> Path:
     """A tar in one of the forms that `tarfile` writes."""
-    with tarfile.open(path, f"w:{form}") as tar:
+    with tarfile.open(path, f"w:{form}") as tar:  # type: ignore[call-overload]  # one of those that there are
         for name, content in files.items():
             member = tarfile.TarInfo(name.replace("__", "/").replace("Dockerfile_", "Dockerfile."))
             member.size = len(content)

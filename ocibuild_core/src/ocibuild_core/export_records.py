@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from ocibuild_core.options import OptionValues
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_ARCHIVES: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
 def _no_attributes() -> Mapping[str, str]:
     return _NOTHING
+
+
+def _no_archives() -> Mapping[str, Mapping[str, str]]:
+    return _NO_ARCHIVES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,8 @@ class ExportRequest:
         log: for talk.
         tags: the names that the image was given, in full (`docker.io/library/app:1`).
         env: the environment of programs that it runs: the user's, without what is the host's alone.
+        archives: what the user said about the target's archives (compression, …): BuildKit's attributes by type of
+            output. Who plans an archive with these shares the one that is kept.
     """
 
     options: OptionValues
@@ -66,6 +73,7 @@ class ExportRequest:
     log: logging.Logger
     tags: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=_no_attributes, repr=False)
+    archives: Mapping[str, Mapping[str, str]] = field(default_factory=_no_archives)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,8 @@ def parse_output(text: str, origin: str) -> OutputChoice:
         (fields,) = reader([text], strict=True)
     except (Error, ValueError):
         raise UsageError(f"{origin} {text!r}: unbalanced quotes") from None
+    if len(fields) == 1 and _is_path(fields[0]):
+        return OutputChoice(name="local", options={"dest": fields[0]})
     pairs = [field.partition("=") for field in fields]
     if pairs and not pairs[0][1]:
         pairs[0] = ("type", "=", pairs[0][0])
@@ -106,6 +108,11 @@ def parse_output(text: str, origin: str) -> OutputChoice:
     if not name:
         raise UsageError(f"{origin} {text!r}: no exporter is named", do=f"write {origin} docker,dest=image.tar")
     return OutputChoice(name=name, options=options)
+
+
+def _is_path(text: str) -> bool:
+    """Whether a single word is a directory to docker buildx, and can be no exporter's name."""
+    return "=" not in text and ("/" in text or text.startswith("."))
 
 
 def plan_build(  # noqa: PLR0913  # all of it by keyword
@@ -127,6 +134,10 @@ def plan_build(  # noqa: PLR0913  # all of it by keyword
         call: how an exporter is asked for its plan; the caller guards it.
         env: what programs get that exporters run.
     """
+    from ocibuild_core.exporters.image_attributes import archive_attributes  # noqa: PLC0415  # see `exporters`
+
+    # The first of a kind counts: that is the one in the output directory, if any is.
+    archives = archive_attributes({loaded.exporter.name: options for loaded, options in reversed(exporters)})
     exports = []
     for loaded, options in exporters:
         request = ExportRequest(
@@ -138,6 +149,7 @@ def plan_build(  # noqa: PLR0913  # all of it by keyword
             log=log,
             tags=image_names(settings),
             env=env,
+            archives=archives,
         )
         exports.append(PlannedExport(loaded=loaded, request=request, plan=call(loaded, request)))
     refuse_conflicts(exports)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.exporters.digest import DigestExporter, ManifestDigestExporter
 from ocibuild_core.exporters.docker import DockerExporter
+from ocibuild_core.exporters.image import ImageExporter
 from ocibuild_core.exporters.load import LoadExporter
 from ocibuild_core.exporters.metadata import MetadataExporter
 from ocibuild_core.exporters.oci import OciExporter
 from ocibuild_core.exporters.registry import RegistryExporter
 from ocibuild_core.exporters.rootfs import RootfsExporter
+from ocibuild_core.exporters.trees import LocalExporter, TarExporter
 from ocibuild_core.hooks import hookimpl
 
 if TYPE_CHECKING:
@@ -33,5 +35,8 @@ def ocibuild_exporters() -> Iterable[Exporter]:
         MetadataExporter(),
         RootfsExporter(),
         RegistryExporter(),
+        ImageExporter(),
+        TarExporter(),
+        LocalExporter(),
         LoadExporter(),
     ]

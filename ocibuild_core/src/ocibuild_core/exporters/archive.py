@@ -9,33 +9,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import ExportError
+from ocibuild_core.exporters.image_attributes import image_attributes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ocibuild_core.export_records import BuildOutput, ExportRequest
 
 
 def docker_archive(request: ExportRequest) -> BuildOutput:
-    """What BuildKit has to make for a docker archive."""
-    return _archive("docker", request)
+    """What BuildKit has to make for the exporter `docker`."""
+    return _archive("docker", request, image_attributes(request.options))
 
 
 def oci_archive(request: ExportRequest) -> BuildOutput:
-    """What BuildKit has to make for an OCI archive."""
-    return _archive("oci", request)
+    """What BuildKit has to make for the exporter `oci`."""
+    return _archive("oci", request, image_attributes(request.options))
 
 
 def main_archive(request: ExportRequest) -> BuildOutput:
     """The archive that the target's output directory gets: the one that a digest or a file system is read from."""
-    return oci_archive(request) if request.output_oci else docker_archive(request)
+    kind = "oci" if request.output_oci else "docker"
+    return _archive(kind, request, request.archives.get(kind, {}))
 
 
-def _archive(kind: str, request: ExportRequest) -> BuildOutput:
+def _archive(kind: str, request: ExportRequest, attributes: Mapping[str, str]) -> BuildOutput:
     from ocibuild_core.export_records import BuildOutput  # noqa: PLC0415  # see `exporters`
 
     # All exporters of a target plan equal outputs, names included, so that one archive serves them all.
-    return BuildOutput(type=kind, attributes={"name": ",".join(request.tags)} if request.tags else {})
+    names = {"name": ",".join(request.tags)} if request.tags else {}
+    return BuildOutput(type=kind, attributes={**names, **attributes})
 
 
 def config_digest(archive: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocibuild_core.exporters.archive import docker_archive
+from ocibuild_core.exporters.image_attributes import IMAGE_OPTIONS
 from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
 
@@ -22,6 +23,7 @@ class DockerExporter(Exporter):
     summary = "Docker-format archive"
     options = (
         Option(name="dest", type=OptionType.PATH, help="File to write; image.tar in the output directory by default"),
+        *IMAGE_OPTIONS,
     )
 
     def plan(self, request: ExportRequest) -> ExportPlan:

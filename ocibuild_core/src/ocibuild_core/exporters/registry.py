@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.exporters.image_attributes import IMAGE_OPTIONS, image_attributes
 from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
 
@@ -20,7 +21,7 @@ class RegistryExporter(Exporter):
 
     name = "registry"
     summary = "Push to registries"
-    options = (
+    options: tuple[Option, ...] = (
         Option(
             name="name",
             type=OptionType.LIST,
@@ -38,13 +39,14 @@ class RegistryExporter(Exporter):
             default=False,
             help="Take any certificate, and plain HTTP where there is no TLS",
         ),
+        *IMAGE_OPTIONS,
     )
 
     def plan(self, request: ExportRequest) -> ExportPlan:
         """See `Exporter.plan`."""
         from ocibuild_core.export_records import BuildOutput, ExportPlan  # noqa: PLC0415  # see `exporters`
 
-        attributes = {"name": ",".join(_names(request)), "push": "true"}
+        attributes = {"name": ",".join(_names(request)), "push": "true", **image_attributes(request.options)}
         if request.options.flag("push-by-digest"):
             attributes["push-by-digest"] = "true"
         if request.options.flag("insecure"):

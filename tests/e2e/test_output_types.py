@@ -1,0 +1,153 @@
+"""Outputs as docker buildx spells them: type=image, local, tar, and what image outputs can be told."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ocibuild_testkit.registry import RegistryServer
+
+if TYPE_CHECKING:
+    from support.programs import ProgramRunner
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def work(sandbox: Path) -> Path:
+    """A directory with a Dockerfile that needs nobody."""
+    directory = sandbox / "work"
+    directory.mkdir()
+    (directory / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile d /d/\n")
+    (directory / "d").mkdir()
+    (directory / "d" / "f").write_text("x" * 1000)
+    return directory
+
+
+def blobs(archive: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Manifest and configuration of the one image in an archive."""
+    with tarfile.open(archive) as tar:
+
+        def read(name: str) -> Any:  # noqa: ANN401  # JSON
+            return json.load(tar.extractfile(name))  # type: ignore[arg-type]
+
+        (listed,) = read("index.json")["manifests"]
+        manifest = read("blobs/" + listed["digest"].replace(":", "/"))
+        return manifest, read("blobs/" + manifest["config"]["digest"].replace(":", "/"))
+
+
+def layer_types(archive: Path) -> set[str]:
+    return {layer["mediaType"].rpartition(".")[2] for layer in blobs(archive)[0]["layers"]}
+
+
+def test_a_tar_and_a_directory_hold_the_root_file_system(work: Path, run: ProgramRunner) -> None:
+    run("build", "-o", "type=tar,dest=t.tar", "-o", "type=local,dest=out", ".", cwd=work).succeeded()
+    with tarfile.open(work / "t.tar") as tar:
+        assert sorted(tar.getnames()) == ["d", "d/Dockerfile", "d/f"]
+    assert (work / "out" / "d" / "f").read_text() == "x" * 1000
+    (work / "d" / "f").write_text("new")
+    run("build", "-o", "./out", ".", cwd=work).succeeded()
+    assert (work / "out" / "d" / "f").read_text() == "new"
+
+
+def test_a_directory_that_no_build_made_stays(work: Path, run: ProgramRunner) -> None:
+    result = run("build", "-o", "type=local,dest=d", ".", cwd=work).ended_with(6)
+    assert f"cannot replace {work}/d" in result.stderr
+    assert [path.name for path in (work / "d").iterdir()] == ["f"]
+
+
+def test_a_directory_has_one_for_each_of_several_platforms(work: Path, run: ProgramRunner) -> None:
+    run("build", "--platform", "linux/amd64,linux/arm64", "-o", "type=local,dest=out", ".", cwd=work).succeeded()
+    assert sorted(path.name for path in (work / "out").iterdir()) == ["linux_amd64", "linux_arm64"]
+    assert (work / "out" / "linux_arm64" / "d" / "f").exists()
+
+
+@pytest.mark.parametrize("output", ["type=tar", "type=local", "type=tar,dest=-"])
+def test_without_a_destination_it_is_asked_for(output: str, work: Path, run: ProgramRunner) -> None:
+    result = run("build", "-o", output, ".", cwd=work).ended_with(2)
+    assert "has no destination" in result.stderr
+
+
+def test_an_image_is_pushed_when_told_so(work: Path, run: ProgramRunner, registry: RegistryServer) -> None:
+    name = registry.reference("image:1")
+    result = run("build", "-o", f"type=image,name={name}", ".", cwd=work).succeeded()
+    assert "in the engine's cache alone" in result.stderr
+    assert registry.client().tags("image") == ()
+    run(
+        "build", "-o", f"type=image,name={name},push=true,compression=zstd,force-compression=true", ".", cwd=work
+    ).succeeded()
+    assert registry.client().tags("image") == ("1",)
+    _, manifest = registry.client().manifest("image", "1")
+    assert "tar+zstd" in json.loads(manifest)["layers"][0]["mediaType"]
+
+
+def test_compression(work: Path, run: ProgramRunner) -> None:
+    run("build", "-o", "oci,dest=plain.tar", ".", cwd=work).succeeded()
+    assert layer_types(work / "plain.tar") == {"tar+gzip"}
+    told = "compression=zstd,compression-level=22,force-compression=true"
+    run("build", "-o", f"type=oci,dest=z.tar,{told}", "-o", "digest,dest=z.digest", ".", cwd=work).succeeded()
+    assert layer_types(work / "z.tar") == {"tar+zstd"}
+    # The digest is of the archive that is kept, not of another one made beside it.
+    with tarfile.open(work / "z.tar") as tar:
+        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
+    assert (work / "z.digest").read_text() == index["manifests"][0]["digest"]
+    run("build", "-o", "docker,dest=u.tar,compression=uncompressed,force-compression=true", ".", cwd=work).succeeded()
+    assert layer_types(work / "u.tar") == {"tar"}
+
+
+def test_media_types(work: Path, run: ProgramRunner) -> None:
+    outputs = ("-o", "docker,dest=d.tar,oci-mediatypes=false", "-o", "type=docker,dest=o.tar")
+    run("build", *outputs, ".", cwd=work).succeeded()
+    assert blobs(work / "d.tar")[0]["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    assert blobs(work / "o.tar")[0]["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+
+
+def test_rewritten_timestamps(work: Path, run: ProgramRunner) -> None:
+    env = {"SOURCE_DATE_EPOCH": "1000000000"}
+
+    def newest(archive: Path) -> int:
+        manifest, _ = blobs(archive)
+        with tarfile.open(archive) as outer:
+            name = "blobs/" + manifest["layers"][-1]["digest"].replace(":", "/")
+            with tarfile.open(fileobj=outer.extractfile(name)) as layer:
+                return int(max(member.mtime for member in layer))
+
+    run("build", "-o", "oci,dest=kept.tar,rewrite-timestamp=false", ".", cwd=work, env=env).succeeded()
+    run("build", "-o", "oci,dest=rewritten.tar,rewrite-timestamp=true", ".", cwd=work, env=env).succeeded()
+    assert newest(work / "kept.tar") > 1_000_000_000
+    assert newest(work / "rewritten.tar") == 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("attribute", "says"),
+    [("compression=brotli", "use one of gzip, zstd"), ("compression-level=high", "not a whole number")],
+)
+def test_what_buildkit_would_not_understand_is_refused_before_it(
+    attribute: str, says: str, work: Path, run: ProgramRunner
+) -> None:
+    result = run("build", "-o", f"oci,dest=x.tar,{attribute}", ".", cwd=work).ended_with(2)
+    assert says in result.stderr
+
+
+def test_tags_pushes_and_outputs_belong_to_the_last_of_several_targets(
+    work: Path, run: ProgramRunner, registry: RegistryServer
+) -> None:
+    (work / "Dockerfile").write_text("FROM scratch AS first\nLABEL of=first\nFROM scratch\nLABEL of=last\n")
+    for name in ("first", "image"):
+        (work / name).mkdir()
+    name = registry.reference("several:1")
+    argv = ("--additional-target", "first", "-t", name, "--push", "--label", "all=1", ".")
+    run("build", *argv, cwd=work).succeeded()
+    assert blobs(work / "first" / "image.tar")[1]["config"]["Labels"] == {"of": "first", "all": "1"}
+    assert blobs(work / "image" / "image.tar")[1]["config"]["Labels"] == {"of": "last", "all": "1"}
+    tags = {}
+    for directory in ("first", "image"):
+        with tarfile.open(work / directory / "image.tar") as tar:
+            tags[directory] = json.load(tar.extractfile("manifest.json"))[0]["RepoTags"]  # type: ignore[arg-type]
+    assert tags == {"first": None, "image": [name]}
+    _, manifest = registry.client().manifest("several", "1")
+    config = registry.client().blob("several", json.loads(manifest)["config"]["digest"])
+    assert json.loads(config)["config"]["Labels"]["of"] == "last"
