@@ -30,6 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ocibuild-bench-", dir=_fast_disk()) as directory:
         work = Path(directory)
         print(help_row(), flush=True)
+        print(print_row(work / "print"), flush=True)
         print(trivial_row(work / "trivial"), flush=True)
         print(large_row(work / "large"), flush=True)
         print(memory_row(work / "memory"), flush=True)
@@ -46,6 +47,21 @@ def help_row() -> str:
     goal = 2.0
     name = "`build --help` vs `python -c 'import click'`"
     return row(name, f"{pair.ratio:.2f} ({pair.ours * 1000:.0f} ms)", f"≤ {goal}", reached=pair.ratio <= goal)
+
+
+def print_row(work: Path) -> str:
+    """What a person waits for who asks what would be built."""
+    context = _context(work, "FROM scratch\nCOPY Dockerfile /\n")
+    (work / "image").mkdir()
+    env = {**_env(), "BUILD_ARG_version": "1", "LABELS": "a=b", "IMAGE_PLATFORM": "linux/amd64"}
+    pair = time_pair(
+        command([str(BIN / "build"), "--print", str(context)], cwd=work, env=env),
+        command([sys.executable, "-c", ""], env=env),
+        runs=21,
+    )
+    goal = 0.150
+    figure = f"{pair.ours * 1000:.0f} ms ({pair.ratio:.2f} × a bare interpreter)"
+    return row("`build --print`", figure, f"≤ {goal * 1000:.0f} ms", reached=pair.ours <= goal)
 
 
 def trivial_row(work: Path) -> str:

@@ -17,6 +17,8 @@ PLAIN: tuple[list[str], ...] = (
     ["sub", "--target=a", "--target", "b"],
     ["--build-arg", "A=1", "--build-arg=B=2,3", "--build-arg", "C", "-f", "Other"],
     ["--no-cache", "--pull", "-v", "-q", "--verbose", "--config", "x.yml", "--config=y.yml"],
+    ["--print", "--json", "-v"],
+    ["--print", "."],
     ["--target=", "--label", "a=b=c", "-o", "docker,dest=a.tar", "-o", "digest"],
 )
 NOT_PLAIN = (
@@ -24,6 +26,7 @@ NOT_PLAIN = (
     ["-h"],
     ["--version"],
     ["--explain"],
+    ["--json"],
     ["--"],
     ["-"],
     ["a", "b"],
@@ -55,7 +58,9 @@ def test_a_plain_line_says_what_click_finds_in_it(argv: list[str]) -> None:
     wanted = by_click(argv)
     verbose, is_quiet = int(str(wanted.pop("verbose", 0))), wanted.pop("quiet", False)
     talk = QUIET if is_quiet else NORMAL + verbose
+    show = ("json" if wanted.pop("json", None) else "text") if wanted.pop("show", None) else ""
     wanted.pop("config", None)
+    assert line.show == show
     assert (dict(line.values), line.talk) == (wanted, talk)
     assert (line.options, line.explain) == ({}, False)
 

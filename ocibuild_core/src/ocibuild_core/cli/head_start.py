@@ -26,10 +26,12 @@ class HeadStart:
 
     Args:
         settled: what is to be built.
+        is_wanted: there is to be a build at all.
     """
 
-    def __init__(self, settled: Settled) -> None:
+    def __init__(self, settled: Settled, *, is_wanted: bool) -> None:
         self._settled = settled
+        self._is_wanted = is_wanted
         self._settings: EngineSettings | None = None
         self._engine: Engine | None = None
 
@@ -44,7 +46,7 @@ class HeadStart:
 
     def __enter__(self) -> Self:
         settings = self._settled.settings
-        if settings.addr or not _has_sources(settings.context, settings.dockerfile):
+        if not self._is_wanted or settings.addr or not _has_sources(settings.context, settings.dockerfile):
             return self
         try:
             self._settings = engine_settings(settings, self._settled.env)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _VERBOSE = ("--verbose", "-v")
 _QUIET = ("--quiet", "-q")
+_PRINT, _JSON = "--print", "--json"
 COMPLETION = "_BUILD_COMPLETE"
 """With this variable click completes a command line for the shell in place of running it."""
 
@@ -40,14 +41,14 @@ def read_plain_line(argv: Sequence[str], env: Mapping[str, str]) -> Line | None:
     """The command line, as click understands it; None when it is not plain.
 
     Plain are the table's flags, each with its value behind it or a `=` (`--target x`, `--target=x`, `-f x`), the flags
-    about talk, and one argument. Everything else is left to click: what may be a plugin's flag, a request for help, a
+    about talk, those that print in place of building, and one argument. Everything else is left to click: what may be a plugin's flag, a request for help, a
     mistake.
     """
     if COMPLETION in env:
         return None
     by_flag = {flag: field for field in FIELDS for flag in field.flags}
     values: dict[str, object] = {}
-    talk = dict.fromkeys((*_VERBOSE, *_QUIET), 0)
+    talk = dict.fromkeys((*_VERBOSE, *_QUIET, _PRINT, _JSON), 0)
     words = list(reversed(argv))
     while words:
         word = words.pop()
@@ -59,8 +60,14 @@ def read_plain_line(argv: Sequence[str], env: Mapping[str, str]) -> Line | None:
             values["context"] = word
         elif not _take_flag(word, words, by_flag, values):
             return None
+    if talk[_JSON] and not talk[_PRINT]:
+        return None
     is_quiet = any(talk[word] for word in _QUIET)
-    return Line(values, talk=QUIET if is_quiet else NORMAL + sum(talk[word] for word in _VERBOSE))
+    return Line(
+        values,
+        talk=QUIET if is_quiet else NORMAL + sum(talk[word] for word in _VERBOSE),
+        show=("json" if talk[_JSON] else "text") if talk[_PRINT] else "",
+    )
 
 
 def _take_flag(word: str, words: list[str], by_flag: Mapping[str, Field], values: dict[str, object]) -> bool:

@@ -34,7 +34,7 @@ def run_program(argv: Sequence[str]) -> object:
     from ocibuild_core.cli.settle import settle  # noqa: PLC0415
 
     settled = settle(start, line)
-    with HeadStart(settled) as head_start:
+    with HeadStart(settled, is_wanted=not line.show) as head_start:
         from ocibuild_core.cli.run import run_build  # noqa: PLC0415  # the engine starts meanwhile
 
         run_build(start, line, settled, load_catalog(start), launch=head_start.launch)
