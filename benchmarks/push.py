@@ -1,0 +1,104 @@
+"""A push of a 500 MB image: `build --push` against buildkitd and buildctl by hand, start and end included.
+
+    python -m benchmarks.push
+
+Both have built the image before, so that the push is what is compared; every push goes to a registry of its own that
+holds nothing yet, for from one repository to the next no byte would travel. Everything is on tmpfs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ocibuild_buildkit
+from ocibuild_testkit.registry import NoAuth, RegistryServer
+
+from benchmarks.build import _daemon, _env, _fast_disk
+from benchmarks.pairs import HEADER, command, row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BIN = Path(sys.executable).parent
+_FILES, _FILE_BYTES = 500, 1_000_000
+_GOAL = 1.05
+_RUNS = 7
+
+
+def main() -> int:
+    """Print the table; the exit code says whether the goal was reached."""
+    with tempfile.TemporaryDirectory(prefix="ocibuild-bench-", dir=_fast_disk()) as directory:
+        work = Path(directory)
+        context = _context(work / "context")
+        ours, hand = _Ours(work / "ours", context), _ByHand(work / "hand", context)
+        _push(ours, work)
+        _push(hand, work)
+        times = [(_push(ours, work), _push(hand, work)) for _ in range(_RUNS)]
+    ratio = statistics.median(a / b for a, b in times)
+    seconds, by_hand = (statistics.median(column) for column in zip(*times, strict=True))
+    print(HEADER)
+    figure = f"{ratio:.3f} ({seconds:.2f} s, by hand {by_hand:.2f} s)"
+    print(row("push of a 500 MB image vs by hand", figure, f"≤ {_GOAL}", reached=ratio <= _GOAL))
+    return 0 if ratio <= _GOAL else 1
+
+
+def _push(push: Callable[[str], None], work: Path) -> float:
+    """Seconds that a push to an empty registry takes."""
+    directory = work / "registry"
+    with RegistryServer(auth=NoAuth(), directory=directory) as registry:
+        began = time.perf_counter()
+        push(registry.reference("pushed:1"))
+        taken = time.perf_counter() - began
+        assert registry.client().tags("pushed") == ("1",)
+    shutil.rmtree(directory, ignore_errors=True)
+    return taken
+
+
+class _Ours:
+    """`build --push` with an engine state of its own."""
+
+    def __init__(self, work: Path, context: Path) -> None:
+        work.mkdir()
+        self._work = work
+        self._context = context
+
+    def __call__(self, name: str) -> None:
+        argv = [str(BIN / "build"), "-q", "--state-dir", str(self._work / "state"), "--push", "-t", name]
+        command([*argv, str(self._context)], cwd=self._work, env=_env())()
+
+
+class _ByHand:
+    """What a person would type."""
+
+    def __init__(self, work: Path, context: Path) -> None:
+        work.mkdir()
+        self._work = work
+        self._context = context
+
+    def __call__(self, name: str) -> None:
+        address = f"unix://{self._work}/s"
+        build = ["build", "--frontend", "dockerfile.v0", "--local", f"context={self._context}"]
+        build += ["--local", f"dockerfile={self._context}", "--output", f"type=image,name={name},push=true"]
+        with _daemon(self._work, address):
+            argv = [str(ocibuild_buildkit.binary("buildctl")), "--addr", address, *build]
+            subprocess.run(argv, check=True, capture_output=True)
+
+
+def _context(directory: Path) -> Path:
+    (directory / "data").mkdir(parents=True)
+    (directory / "Dockerfile").write_text("FROM scratch\nCOPY data /data\n")
+    for number in range(_FILES):
+        (directory / "data" / f"{number}").write_bytes(os.urandom(_FILE_BYTES))
+    return directory
+
+
+if __name__ == "__main__":
+    sys.exit(main())
