@@ -6,7 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
-from support.confinement import with_mounts, without_mount, without_new_privileges, without_user_namespaces
+from support.confinement import (
+    with_mounts,
+    with_mounts_below,
+    with_own_id_alone,
+    without_mount,
+    without_new_privileges,
+    without_user_namespaces,
+)
 from support.examination import Doctor
 from support.users import OrdinaryUser
 
@@ -33,12 +40,19 @@ def test_a_machine_in_order_has_none_for_an_ordinary_user(doctor: Doctor, ordina
 
 def test_without_subordinate_ids_there_is_no_way(doctor: Doctor, ordinary_user: OrdinaryUser) -> None:
     covered = "mount --bind /dev/null /etc/subuid"
-    found = doctor(user=ordinary_user, wrap=lambda argv: with_mounts(covered, argv))
+    found = doctor(user=ordinary_user, wrap=lambda argv: with_mounts_below(covered, argv))
     assert found.code == 5
     assert found.bad()["ids"] == [f"/etc/subuid gives {ordinary_user.name} fewer than 65536 ids"]
     assert "/etc/subuid" in found.one("privilege")["why"]
     assert f"echo {ordinary_user.name}:100000:65536 >> /etc/subuid" in found.one("ids")["do"]
     assert found.bad()["engine"] == ["BuildKit cannot run as an ordinary user here"]
+
+
+def test_ids_that_a_container_does_not_have_cannot_be_mapped(doctor: Doctor, ordinary_user: OrdinaryUser) -> None:
+    found = doctor(user=ordinary_user, wrap=with_own_id_alone)
+    assert found.code == 5
+    assert found.one("ids")["what"].startswith("the ids cannot be mapped: newuidmap: ")
+    assert found.one("privilege")["severity"] == "failure"
 
 
 def test_without_user_namespaces_there_is_no_way(doctor: Doctor, ordinary_user: OrdinaryUser) -> None:
@@ -62,7 +76,7 @@ def test_a_filter_that_refuses_to_mount_is_found_by_trying(doctor: Doctor) -> No
     refused = next(one for one in found.of("confinement") if one["what"] == "namespaces and mounts are refused")
     assert "Operation not permitted" in refused["why"]
     assert "a seccomp filter" in refused["why"]
-    assert found.one("overlay")["severity"] == "warning"
+    assert found.one("overlay")["what"] == "not tried where namespaces and mounts are refused"
 
 
 def test_read_only_control_groups_stop_root_and_nobody_else(doctor: Doctor) -> None:

@@ -111,6 +111,15 @@ def test_a_certificate_of_an_unknown_authority_names_the_flag(doctor: Doctor, tl
     assert said["do"] == f"name its authority: --registry-ca {tls_registry.address}=FILE"
 
 
+def test_trusted_authorities_that_are_not_there_are_named(doctor: Doctor, tls_registry: RegistryServer) -> None:
+    env = {
+        "BUILDKIT_EXTRA_CONFIG": f'[registry."{tls_registry.address}"]\nhttp = false\n',
+        "SSL_CERT_FILE": "/nowhere.pem",
+    }
+    said = doctor(tls_registry.address, env=env).one("registry")
+    assert said["do"] == "SSL_CERT_FILE names /nowhere.pem, which is not there: correct or unset it"
+
+
 def test_a_dead_proxy_is_named_without_its_password(
     doctor: Doctor, nobody: str, fresh_secret: Callable[[], str]
 ) -> None:
@@ -190,7 +199,7 @@ def test_the_hop_limit_of_the_metadata_service_is_told_by_the_plugin(
     doctor: Doctor, serve: Callable[..., HttpServer]
 ) -> None:
     server = serve(Hop)
-    env = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url, "NO_GCE_CHECK": "true", "LOGIN": "ecr"}
+    env = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url, "AWS_EC2_METADATA_DISABLED": "", "LOGIN": "ecr"}
     env["ECR_REGISTRIES"] = "123456789012"
     env["ECR_REGION"] = "eu-west-1"
     found = doctor(*ELSEWHERE, "made-up.invalid", env=env)

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 _NO_CAPABILITIES = ("setpriv", "--ambient-caps=-all", "--inh-caps=-all", "--")
 
-# A user namespace with the ids of the machine, in which no further one may be made (namespaces(7), "The
-# /proc/sys/user directory").
-_WITHOUT_NAMESPACES = """
+# A user namespace with so many of the machine's ids (an ordinary user gets his own alone), in which so many further
+# ones may be made (namespaces(7), "The /proc/sys/user directory"); then the command.
+_USER_NAMESPACE = """
 import ctypes, os, sys
+ids, further, *command = sys.argv[1:]
 ready, go = os.pipe(), os.pipe()
 uid, gid = os.geteuid(), os.getegid()
 child = os.fork()
@@ -28,15 +29,15 @@ if child == 0:
     os.write(ready[1], b".")
     os.read(go[0], 1)
     with open("/proc/sys/user/max_user_namespaces", "w") as file:
-        file.write("0")
-    os.execvp(sys.argv[1], sys.argv[1:])
+        file.write(further)
+    os.execvp(command[0], command)
 os.read(ready[0], 1)
 if uid:
     with open(f"/proc/{child}/setgroups", "w") as file:
         file.write("deny")
 for kind, own in (("uid", uid), ("gid", gid)):
     with open(f"/proc/{child}/{kind}_map", "w") as file:
-        file.write(f"{own} {own} 1" if uid else "0 0 4294967295")
+        file.write(f"{own} {own} 1" if uid else f"0 0 {ids}")
 os.write(go[1], b".")
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
@@ -62,19 +63,35 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 
 def with_mounts(mounts: str, argv: Sequence[str]) -> list[str]:
-    """After these shell commands, in a mount namespace of its own."""
-    need_program("unshare", "util-linux")
-    script = f'set -e\n{mounts}\nexec "$@"'
-    shell = ("sh", "-c", script, "sh")
+    """After these shell commands, in a mount namespace of its own, where whoever runs the tests is root."""
+    rights = () if os.geteuid() == 0 else ("--user", "--map-root-user", "--map-auto")
+    return [*_unshare(*rights), *_shell(mounts), *argv]
+
+
+def with_mounts_below(mounts: str, argv: Sequence[str]) -> list[str]:
+    """The same, but an ordinary user who runs the tests is himself again after the shell commands."""
     if os.geteuid() == 0:
-        return ["unshare", "--mount", "--propagation", "private", *shell, *argv]
-    own = ("unshare", "--user", "--map-current-user", "--keep-caps", "--mount", "--propagation", "private")
-    return [*own, *shell, *_NO_CAPABILITIES, *argv]
+        return with_mounts(mounts, argv)
+    return [*_unshare("--user", "--map-current-user", "--keep-caps"), *_shell(mounts), *_NO_CAPABILITIES, *argv]
+
+
+def _unshare(*rights: str) -> tuple[str, ...]:
+    need_program("unshare", "util-linux")
+    return ("unshare", *rights, "--mount", "--propagation", "private")
+
+
+def _shell(commands: str) -> tuple[str, ...]:
+    return ("sh", "-c", f'set -e\n{commands}\nexec "$@"', "sh")
 
 
 def without_user_namespaces(argv: Sequence[str]) -> list[str]:
     """Where user.max_user_namespaces is 0."""
-    return [sys.executable, "-c", _WITHOUT_NAMESPACES, *argv]
+    return [sys.executable, "-c", _USER_NAMESPACE, "4294967295", "0", *argv]
+
+
+def with_own_id_alone(argv: Sequence[str]) -> list[str]:
+    """Where nobody's subordinate ids are, as in a container of an ordinary user."""
+    return [sys.executable, "-c", _USER_NAMESPACE, "65536", "1000", *argv]
 
 
 def without_mount(argv: Sequence[str]) -> list[str]:

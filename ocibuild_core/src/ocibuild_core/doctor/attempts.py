@@ -10,25 +10,33 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, final
 
+from ocibuild_core.doctor.trial import Trial, TrialFailed
 from ocibuild_core.engine import linux
+from ocibuild_core.engine.find import find_on_path
+from ocibuild_core.engine.process import capture
+from ocibuild_core.engine.rootless import own_ranges
 from ocibuild_core.engine.state import take_state
 from ocibuild_core.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_FIRST_DIRECTORY = "ocibuild-doctor-"
+_PREFIX = "ocibuild-doctor-"
+_SECONDS = 3.0
+"""For what takes milliseconds."""
 
 
 class Namespaces(TypedDict):
     """How far a process came; an empty text where it succeeded, else the kernel's words.
 
     Args:
-        user: a user namespace; only an ordinary user tries.
+        user: a user namespace; only an ordinary user tries, as the next.
+        ids: the user's subordinate ids, mapped into it.
         mounts: a mount and a process namespace in it, with a fresh /proc, as the engine's.
     """
 
     user: str
+    ids: str
     mounts: str
 
 
@@ -57,20 +65,34 @@ class StateRefusal(TypedDict):
     do: str
 
 
-def try_namespaces() -> Namespaces:
-    """Go where the engine's daemon will live."""
-    if os.geteuid():
-        try:
-            _enter_user_namespace()
-        except OSError as error:
-            return Namespaces(user=_words(error), mounts="")
+def try_namespaces(uid: int, path: str) -> Namespaces:
+    """Go where the engine's daemon will live; an ordinary user as rootlesskit goes.
+
+    Args:
+        uid: the user.
+        path: where newuidmap and newgidmap are looked for.
+    """
+    if uid == 0:
+        return Namespaces(user="", ids="", mounts=_try_mounts())
+    ready, telling = os.pipe()
+    waiting, go = os.pipe()
+
+    def enter() -> str:
+        os.close(go)
+        linux.unshare(linux.CLONE_NEWUSER)
+        os.close(telling)
+        os.read(waiting, 1)  # ends when the ids are mapped
+        return _try_mounts()
+
+    inner = Trial(enter)
+    os.close(telling)
+    os.read(ready, 1)  # ends when it is there, or dead
+    ids = "; ".join(filter(None, (_map_ids(inner.pid, uid, kind, path) for kind in ("uid", "gid"))))
+    os.close(go)
     try:
-        _enter_mount_namespace()
-        linux.unshare(linux.CLONE_NEWPID)
-        mounts = _in_child(_mount_proc)
-    except OSError as error:
-        mounts = _words(error)
-    return Namespaces(user="", mounts=mounts)
+        return Namespaces(user="", ids=ids, mounts=inner.result(_SECONDS))
+    except TrialFailed as error:
+        return Namespaces(user=str(error), ids="", mounts="")
 
 
 def try_state(chosen: Path | None, env: Mapping[str, str], uid: int) -> StateReport | StateRefusal:
@@ -88,17 +110,45 @@ def try_state(chosen: Path | None, env: Mapping[str, str], uid: int) -> StateRep
         os.close(state.lease.lock)
 
 
+def _map_ids(process: int, uid: int, kind: str, path: str) -> str:
+    """Give the process's user namespace the user's ids, as root and above; the program's words when it refuses.
+
+    Empty as well where the program or the ids are missing, which others tell, and where no file says which they are.
+    """
+    program = find_on_path(f"new{kind}map", path)
+    ranges = own_ranges(uid, f"sub{kind}")
+    if not program or not ranges:
+        return ""
+    arguments = [str(process), "0", str(uid if kind == "uid" else os.getegid()), "1"]
+    inside = 1
+    for first, count in ranges:
+        arguments += [str(inside), str(first), str(count)]
+        inside += count
+    code, printed = capture([str(program), *arguments], {"PATH": os.defpath}, timeout=_SECONDS)
+    return f"{program.name}: {printed.decode(errors='replace').strip() or f'exit code {code}'}" if code else ""
+
+
+def _try_mounts() -> str:
+    """A mount and a process namespace with a fresh /proc, as the engine's; the kernel's words when it refuses."""
+    try:
+        _enter_mount_namespace()
+        linux.unshare(linux.CLONE_NEWPID)
+    except OSError as error:
+        return _words(error)
+    return _in_child(_mount_proc)
+
+
 def _try_overlay(place: Path) -> str:
     """Mount overlayfs below `place`, where nobody else sees it; the kernel's words when it refuses."""
     try:
-        directory = Path(tempfile.mkdtemp(prefix=_FIRST_DIRECTORY, dir=place))
+        directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
     except OSError as error:
         return _words(error)
     try:
         return _in_child(lambda: _mount_overlay(directory))
     finally:
-        # overlayfs leaves a directory there that its owner may not list.
-        _remove_if_empty(directory / "work" / "work")
+        with contextlib.suppress(OSError):
+            (directory / "work" / "work").chmod(0o700)  # overlayfs leaves it closed to its owner
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -153,11 +203,6 @@ def _in_child(function: Callable[[], None]) -> str:
         said = file.read().decode(errors="replace")
     os.waitpid(pid, 0)
     return said
-
-
-def _remove_if_empty(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.rmdir()
 
 
 def _words(error: OSError) -> str:

@@ -73,7 +73,11 @@ def rows_of_error(name: str, error: OcibuildError) -> list[Row]:
     """An error, or each of several, as failed rows."""
     errors = error.errors if isinstance(error, Failures) else (error,)
     return [
-        Row(check=name, finding=failure(_line(one.summary), why=_cause(one), do=_remedy(one)), exit_code=one.exit_code)
+        Row(
+            check=name,
+            finding=failure(one_line(one.summary), why=_cause(one), do=_remedy(one)),
+            exit_code=one.exit_code,
+        )
         for one in errors
     ]
 
@@ -87,7 +91,7 @@ def _remedy(error: OcibuildError) -> str:
     return error.do or UNKNOWN_REMEDY
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """What comes from elsewhere on one printable line."""
     flat = " ".join(text.split())
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in flat)

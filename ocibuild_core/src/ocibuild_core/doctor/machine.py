@@ -6,7 +6,7 @@ import contextlib
 import pwd
 from typing import TYPE_CHECKING
 
-from ocibuild_core.doctor.checks import failure, fine, warning
+from ocibuild_core.doctor.checks import failure, fine, one_line, warning
 from ocibuild_core.engine import rootless
 from ocibuild_core.engine.environment import search_path
 from ocibuild_core.engine.find import find_programs
@@ -14,7 +14,7 @@ from ocibuild_core.engine.privileges import check_root, few_ids_notice, is_mappe
 from ocibuild_core.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ocibuild_core.diagnostics import Finding
     from ocibuild_core.doctor.scene import Scene
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
 _OTHER_WAYS = "or run as root, or use a BuildKit that runs already: --addr ADDRESS"
 _RESTRICTION = "sys/kernel/apparmor_restrict_unprivileged_userns"
+
+
+def daemon_path(env: Mapping[str, str]) -> str:
+    """The PATH that a daemon of ours would have."""
+    path = env.get("PATH", "")
+    with contextlib.suppress(EngineError):  # the engine's own line tells
+        path = search_path(path, first=find_programs(env, is_rootless=True).runc.parent)
+    return path
 
 
 def look_at_privilege(scene: Scene) -> Iterator[Finding]:
@@ -45,7 +53,7 @@ def look_at_ids(scene: Scene) -> Iterable[Finding]:
     if not scene.uid:
         return [fine("not needed: root has all ids")]
     lacks = _lacking_ids(scene)
-    return _failures(lacks) or [fine("newuidmap and newgidmap are here, with ranges in /etc/subuid and /etc/subgid")]
+    return _failures(lacks) or [fine("newuidmap and newgidmap give what /etc/subuid and /etc/subgid promise")]
 
 
 def look_at_user_namespaces(scene: Scene) -> Iterator[Finding]:
@@ -94,10 +102,13 @@ def _ordinary(scene: Scene) -> Finding:
 
 
 def _lacking_ids(scene: Scene) -> list[Lack]:
-    path = scene.env.get("PATH", "")
-    with contextlib.suppress(EngineError):  # the engine's own line tells
-        path = search_path(path, first=find_programs(scene.env, is_rootless=True).runc.parent)
-    return [*rootless.missing_programs(path), *rootless.missing_ids(scene.uid, scene.etc)]
+    lacks = [*rootless.missing_programs(daemon_path(scene.env)), *rootless.missing_ids(scene.uid, scene.etc)]
+    refusal = "" if isinstance(scene.namespaces, str) else scene.namespaces["ids"]
+    if lacks or not refusal:
+        return lacks
+    return [
+        (f"the ids cannot be mapped: {one_line(refusal)}", "give this container's user namespace those ids as well")
+    ]
 
 
 def _failures(lacks: list[Lack]) -> list[Finding]:

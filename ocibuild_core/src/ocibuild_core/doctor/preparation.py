@@ -15,6 +15,7 @@ from ocibuild_core.daemon_config import daemon_config
 from ocibuild_core.doctor.attempts import try_namespaces, try_state
 from ocibuild_core.doctor.engine import EngineCheck
 from ocibuild_core.doctor.examination import examine
+from ocibuild_core.doctor.machine import daemon_path
 from ocibuild_core.doctor.network import Network
 from ocibuild_core.doctor.plugged import DIAGNOSIS_SECONDS
 from ocibuild_core.doctor.scene import Scene
@@ -73,7 +74,7 @@ def examine_machine(
     complaints: list[OcibuildError] = []
     settings = _settings(values, config=config, env=env, directory=directory, complaints=complaints)
     # Both fork, as the engine does, and so come before any thread.
-    namespaces = _tried(Trial(try_namespaces))
+    namespaces = _tried(Trial(partial(try_namespaces, os.geteuid(), daemon_path(env))))
     state = _tried(Trial(partial(try_state, settings.state_dir, env, os.geteuid())))
     with EngineCheck(partial(_launch, settings, env)) as engine:
         logins = _logins(values, config=config, env=env, directory=directory, complaints=complaints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from functools import partial
@@ -68,7 +69,7 @@ def look_at_registries(scene: Scene) -> Iterator[Finding]:
     if not pings:
         yield fine(_NONE)
     for ping in pings:
-        yield _answer(ping, is_elsewhere=bool(scene.settings.addr))
+        yield _answer(ping, scene)
 
 
 def look_at_clock(scene: Scene) -> Iterator[Finding]:
@@ -91,7 +92,7 @@ def look_at_clock(scene: Scene) -> Iterator[Finding]:
     yield failure(text, why="clouds refuse signatures and tokens that are minutes away, TLS certificates days", do=do)
 
 
-def _answer(ping: Ping, *, is_elsewhere: bool) -> Finding:
+def _answer(ping: Ping, scene: Scene) -> Finding:
     endpoint = ping.endpoint
     through = f" through the proxy {endpoint.proxy.address}" if endpoint.proxy else ""
     if ping.status in _ANSWERS:
@@ -104,19 +105,25 @@ def _answer(ping: Ping, *, is_elsewhere: bool) -> Finding:
     if is_distrusted and endpoint.is_insecure:
         return fine(f"{endpoint.registry} answers; its certificate is not looked at (insecure)")
     what = f"{endpoint.registry} cannot be reached{through}"
-    do = _remedy(ping, is_distrusted=is_distrusted)
+    do = _remedy_for_trust(ping, scene) if is_distrusted else _remedy(ping)
     # A mirror serves what the registry cannot; an engine elsewhere has a network of its own.
-    if endpoint.mirrors or is_elsewhere:
+    if endpoint.mirrors or scene.settings.addr:
         return warning(what, why=ping.problem, do=do)
     return failure(what, why=ping.problem, do=do)
 
 
-def _remedy(ping: Ping, *, is_distrusted: bool) -> str:
-    registry = ping.endpoint.registry
-    if is_distrusted and re.search("expired|not yet valid", ping.problem):
+def _remedy_for_trust(ping: Ping, scene: Scene) -> str:
+    if re.search("expired|not yet valid", ping.problem):
         return "compare this machine's clock with the certificate; renew the certificate if the clock is right"
-    if is_distrusted:
-        return f"name its authority: --registry-ca {registry}=FILE"
+    for variable, is_there in (("SSL_CERT_FILE", os.path.isfile), ("SSL_CERT_DIR", os.path.isdir)):
+        path = scene.env.get(variable, "")
+        if path and not is_there(path):
+            return f"{variable} names {path}, which is not there: correct or unset it"
+    return f"name its authority: --registry-ca {ping.endpoint.registry}=FILE"
+
+
+def _remedy(ping: Ping) -> str:
+    registry = ping.endpoint.registry
     if "WRONG_VERSION_NUMBER" in ping.problem or "wrong version number" in ping.problem:
         return f'if it speaks no TLS, set BUILDKIT_EXTRA_CONFIG to [registry."{registry}"] http = true'
     if ping.endpoint.proxy:

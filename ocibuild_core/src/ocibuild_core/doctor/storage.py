@@ -50,6 +50,9 @@ def look_at_overlay(scene: Scene) -> Iterator[Finding]:
     if report is None:
         yield fine("not tried without a state directory")
         return
+    if isinstance(scene.namespaces, str) or scene.namespaces["user"] or scene.namespaces["mounts"]:
+        yield fine("not tried where namespaces and mounts are refused")
+        return
     kind = _file_system(scene, Path(report["path"]))
     if not report["overlay"]:
         yield fine(f"works in {report['path']} ({kind})")

@@ -34,7 +34,7 @@ CHECKS = (
     ),
     Check(
         name="ids",
-        looks_at="`newuidmap`, `newgidmap`, `/etc/subuid` and `/etc/subgid` (ordinary user)",
+        looks_at="`/etc/subuid` and `/etc/subgid`, mapped by `newuidmap` and `newgidmap` (ordinary user)",
         kind=EngineError,
         look=look_at_ids,
         is_of_own_engine=True,

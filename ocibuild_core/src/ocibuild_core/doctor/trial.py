@@ -13,6 +13,8 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ocibuild_core.engine import linux
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -29,12 +31,15 @@ class Trial:
 
     Args:
         function: gives what JSON can hold. An OSError of it is a failed trial.
+
+    Attributes:
+        pid: the child.
     """
 
     def __init__(self, function: Callable[[], object]) -> None:
         self._reading, writing = os.pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
+        self.pid = os.fork()
+        if self.pid == 0:
             _run(function, writing)
         os.close(writing)
 
@@ -67,16 +72,17 @@ class Trial:
 
     def _end(self) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)
         deadline = time.monotonic() + _ENDING
         with contextlib.suppress(ChildProcessError):
-            while not os.waitpid(self._pid, os.WNOHANG)[0] and time.monotonic() < deadline:
+            while not os.waitpid(self.pid, os.WNOHANG)[0] and time.monotonic() < deadline:
                 time.sleep(0.001)
 
 
 def _run(function: Callable[[], object], writing: int) -> NoReturn:
     """The child. Never returns, and runs nothing of what the program does at its end."""
     try:
+        linux.die_with_parent(signal.SIGKILL)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         try:

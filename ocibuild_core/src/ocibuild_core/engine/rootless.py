@@ -98,6 +98,12 @@ def subordinate_ranges(text: str) -> list[tuple[str, int, int]]:
     ]
 
 
+def own_ranges(uid: int, kind: str, etc: Path = Path("/etc")) -> list[tuple[int, int]]:
+    """First id and count of each range that the file `kind` (subuid or subgid) gives a user."""
+    names = {_name_of(uid), str(uid)}
+    return [(first, count) for owner, first, count in subordinate_ranges(_read(etc / kind)) if owner in names]
+
+
 def missing_programs(path: str) -> list[Lack]:
     """What PATH lacks of the programs that map subordinate ids (newuidmap(1))."""
     found = {name: find_on_path(name, path) for name in ("newuidmap", "newgidmap")}
@@ -125,14 +131,11 @@ def missing_ids(uid: int, etc: Path = Path("/etc")) -> list[Lack]:
     # Where a directory service hands them out (nsswitch.conf, `subid:`), the files say nothing.
     if "subid:" in _read(etc / "nsswitch.conf"):
         return []
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = str(uid)
+    name = _name_of(uid)
     found: list[Lack] = []
     for kind in ("subuid", "subgid"):
         ranges = subordinate_ranges(_read(etc / kind))
-        if sum(count for owner, _, count in ranges if owner in {name, str(uid)}) >= _IDS_NEEDED:
+        if sum(count for _, count in own_ranges(uid, kind, etc)) >= _IDS_NEEDED:
             continue
         free = max([start + count for _, start, count in ranges] + [_FIRST_ID])
         found.append(
@@ -181,6 +184,13 @@ def covered_proc(proc: Path = Path("/proc")) -> list[Lack]:
     named = ", ".join([*covered[:3], *(["…"] if len(covered) > 3 else [])])  # noqa: PLR2004  # enough to see which
     remedy = "start the container with all of /proc (docker: --security-opt systempaths=unconfined; Kubernetes: "
     return [(f"parts of /proc are covered ({named}), so no step could get a /proc", f"{remedy}procMount: Unmasked)")]
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _read(path: Path) -> str:
