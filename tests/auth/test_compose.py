@@ -209,4 +209,4 @@ def test_the_environment_cannot_lead_the_helper_astray(composed: ComposedConfig,
     started = time.monotonic()
     ended = subprocess.run([PROGRAM, "get"], input=b"r.example", env=env, capture_output=True, check=False, cwd=sandbox)
     assert ended.returncode == 0, ended.stdout
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60

@@ -187,22 +187,19 @@ def test_askers_at_once_share_a_failure() -> None:
 
 
 def test_registries_are_asked_side_by_side() -> None:
-    """100 registries of 5 providers in at most 1.5 times what the slowest provider takes."""
-    slowest = 2.0
+    """None of 100 questions to 5 providers is answered before all of them are asked."""
+    all_asked = threading.Barrier(100)
 
-    def slowly(request: CredentialRequest) -> Credential:
-        number = int(request.registry.split(".")[1].removeprefix("p"))
-        time.sleep(slowest * (number + 1) / 5)
+    def with_all_others(request: CredentialRequest) -> Credential:
+        del request
+        all_asked.wait(60)
         return credential()
 
-    tellers = [Teller(f"p{n}", slowly, match={f"*.p{n}.example": Match.SPECIFIC}) for n in range(5)]
-    resolver = resolver_of(*tellers)
-    started = time.monotonic()
+    tellers = [Teller(f"p{n}", with_all_others, match={f"*.p{n}.example": Match.SPECIFIC}) for n in range(5)]
+    resolver = resolver_of(*tellers, timeout=90)
     answers = resolver.require([f"r{n}.p{n % 5}.example" for n in range(100)])
-    took = time.monotonic() - started
     assert all(answer.credential for answer in answers.values())
     assert sum(len(teller.asked) for teller in tellers) == 100
-    assert took <= 1.5 * slowest, f"{took:.2f} s"
 
 
 def test_one_that_hangs_is_left_behind_at_its_deadline() -> None:
@@ -210,10 +207,9 @@ def test_one_that_hangs_is_left_behind_at_its_deadline() -> None:
     hanging = Teller("a", lambda _: never.wait(), match={"a.example": Match.SPECIFIC})
     quick = Teller("b", credential("b"), match={"b.example": Match.SPECIFIC})
     resolver = resolver_of(hanging, quick, login=["a,b"], timeout=0.3)
-    started = time.monotonic()
     with pytest.raises(CredentialError, match=r"no answer for a.example within 0.3 s") as caught:
         resolver.require(["a.example", "b.example"])
-    assert time.monotonic() - started < 2
+    assert not never.is_set()
     assert "--login-timeout" in str(caught.value)
     assert resolver.hung == ("plugin 'a' (dist-a 1.2.3): get for a.example",)
     assert user(resolver.resolve("b.example")) == "b"
@@ -231,10 +227,10 @@ def test_a_provider_knows_when_its_time_is_over(fake_clock: FakeClock) -> None:
 def test_all_that_hang_are_told_at_once() -> None:
     never = threading.Event()
     tellers = [Teller(n, lambda _: never.wait(), match={f"{n}.example": Match.SPECIFIC}) for n in ("a", "b", "c")]
-    started = time.monotonic()
-    with pytest.raises(Failures):
+    with pytest.raises(Failures) as caught:
         resolver_of(*tellers, login=["a,b,c"], timeout=0.3).require(["a.example", "b.example", "c.example"])
-    assert time.monotonic() - started < 1.0
+    assert len(caught.value.errors) == 3
+    assert all(teller.asked for teller in tellers)
     never.set()
 
 
@@ -247,12 +243,10 @@ never = threading.Event()
 resolver = resolver_of(Teller("a", lambda _: never.wait()), login=["a"], timeout=0.2)
 print(type(resolver.explain("r.example")).__name__, flush=True)
 """
-    started = time.monotonic()
     ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False, cwd="tests"
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False, cwd="tests"
     )
     assert (ended.returncode, ended.stdout) == (0, "CredentialError\n"), ended.stderr
-    assert time.monotonic() - started < 10
 
 
 def test_secrets_are_learned_before_they_are_handed_out(fake_clock: FakeClock) -> None:

@@ -6,7 +6,6 @@ import base64
 import json
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,11 +99,10 @@ def test_a_warning_is_on_stderr_without_the_secret(alone: Demo, token: str) -> N
 
 @pytest.mark.parametrize("mode", ["hangs", "hangs in a pool"])
 def test_one_that_hangs_ends_at_the_deadline(alone: Demo, token: str, mode: str) -> None:
-    started = time.monotonic()
+    # It hangs for ten minutes; a program here is given one.
     ended = alone.helper("get", question=HOST, DEMO_TOKEN=token, DEMO_MODE=mode, LOGIN="demo", LOGIN_TIMEOUT="500ms")
     assert ended.returncode == 1
     assert ended.stdout.startswith(f"plugin 'demo' (demo-plugin 1.0): no answer for {HOST} within 0.5 s")
-    assert time.monotonic() - started < 20
 
 
 def test_one_that_asks_the_user_gets_no_answer(alone: Demo, token: str) -> None:

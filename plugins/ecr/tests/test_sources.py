@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +16,23 @@ from fake_aws import AwsServer, Cloud, Machine
 from fake_aws.asking import OWN, Asker
 from ocibuild_core.plugin import CredentialError, CredentialsUnavailable
 
+from ocibuild_ecr import EcrProvider
+
 NODE = "arn:aws:iam::123456789012:role/node"
 USER = "arn:aws:iam::123456789012:user/ci"
+
+
+def fails_within(seconds: float, ask: Asker, kind: type[CredentialError], match: str) -> CredentialError:
+    """The error, which comes so soon in one of three tries at least: the machine may be busy with something else."""
+    for _ in range(3):
+        began = time.monotonic()
+        with pytest.raises(kind, match=match) as caught:
+            # A provider remembers what has failed just now.
+            replace(ask, provider=EcrProvider()).get(OWN)
+        took = time.monotonic() - began
+        if took < seconds:
+            return caught.value
+    pytest.fail(f"it took {took:.1f} s")
 
 
 @pytest.fixture
@@ -201,10 +217,9 @@ class TestContainer:
     def test_an_endpoint_that_hangs_costs_less_than_three_seconds(self, nobody: Asker, machine: Machine) -> None:
         machine.silent_to = {"GET"}
 
-        started = time.monotonic()
-        with pytest.raises(CredentialError, match="the source of AWS credentials failed"):
-            nobody.with_env(machine.container_env()).get(OWN)
-        assert time.monotonic() - started < 3
+        ask = nobody.with_env(machine.container_env())
+
+        fails_within(3, ask, CredentialError, "the source of AWS credentials failed")
 
 
 class TestInstance:
@@ -241,30 +256,25 @@ class TestInstance:
         machine.keys = cloud.add_session(NODE)
         machine.silent_to = {"PUT"}
 
-        started = time.monotonic()
-        with pytest.raises(CredentialsUnavailable, match=f"no AWS credentials for {OWN}") as caught:
-            nobody.with_env(machine.instance_env()).get(OWN)
-        assert time.monotonic() - started < 3
-        assert caught.value.tried[-1] == "instance metadata (no answer)"
-        assert "HttpPutResponseHopLimit=2" in caught.value.do
+        ask = nobody.with_env(machine.instance_env())
+
+        error = fails_within(3, ask, CredentialsUnavailable, f"no AWS credentials for {OWN}")
+        assert error.tried[-1] == "instance metadata (no answer)"
+        assert "HttpPutResponseHopLimit=2" in error.do
 
     def test_a_service_that_takes_no_connection_costs_less_than_three_seconds(
         self, nobody: Asker, black_hole: str
     ) -> None:
         ask = nobody.with_env(AWS_EC2_METADATA_SERVICE_ENDPOINT=black_hole, AWS_EC2_METADATA_DISABLED="false")
 
-        started = time.monotonic()
-        with pytest.raises(CredentialsUnavailable):
-            ask.get(OWN)
-        assert time.monotonic() - started < 3
+        fails_within(3, ask, CredentialsUnavailable, "no AWS credentials")
 
     def test_a_short_deadline_is_kept(self, nobody: Asker, machine: Machine) -> None:
         machine.silent_to = {"PUT", "GET"}
 
-        started = time.monotonic()
-        with pytest.raises(CredentialsUnavailable):
-            Asker(env=nobody.with_env(machine.instance_env()).env, timeout=0.8).get(OWN)
-        assert time.monotonic() - started < 1.8
+        ask = replace(nobody.with_env(machine.instance_env()), timeout=0.8)
+
+        fails_within(1.8, ask, CredentialsUnavailable, "no AWS credentials")
 
     def test_it_is_not_asked_for_a_public_pull_that_nobody_named(self, nobody: Asker, machine: Machine) -> None:
         machine.silent_to = {"PUT", "GET"}
