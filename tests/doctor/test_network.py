@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -175,6 +176,22 @@ def test_mirrors_and_an_engine_elsewhere_make_it_a_warning(
     found = doctor("docker.io", f"--registry-mirror={registry.address}", env={"HTTPS_PROXY": f"http://{nobody}"})
     assert registries(found) == {"docker.io": "warning"}
     assert registries(doctor(*ELSEWHERE, nobody)) == {nobody: "warning"}
+
+
+def test_the_page_shows_what_is_seen(
+    doctor: Doctor, registry_factory: Callable[..., RegistryServer], tls_authority: Authority
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+    command, shown = re.findall(r"^```(?:sh|text)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    name = command.split()[-1]
+    server = registry_factory(tls=tls_authority, names=(name,))
+    with NameProxy({name: f"127.0.0.1:{server.port}"}) as proxy:
+        env = {"HTTPS_PROXY": proxy.url, "AWS_EC2_METADATA_DISABLED": "true", "NO_GCE_CHECK": "true"}
+        run = doctor.run("bash", "-euc", command, cwd=doctor.directory, env=env).ended_with(1)
+    seen = run.stdout.replace(f" through the proxy {proxy.url[7:]}", "").splitlines()
+    of_the_reader = re.compile(r"ok +(privilege|engine)|…|[0-9]+ failure|$")
+    for line in shown.splitlines():
+        assert of_the_reader.match(line) or line in seen, run.stdout
 
 
 def test_what_is_no_host_is_an_error_of_usage(doctor: Doctor) -> None:
