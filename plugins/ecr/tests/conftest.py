@@ -30,6 +30,12 @@ def loaded_sdk() -> None:
 
 
 @pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine's STS may be slower than its ECR: the caller's name is waited for."""
+    monkeypatch.setattr("ocibuild_ecr.login._CALLER_GRACE", 3.0)
+
+
+@pytest.fixture(autouse=True)
 def no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever AWS settings and proxies the machine of the tests has, none of them counts."""
     for name in os.environ:
