@@ -79,6 +79,16 @@ def test_a_filter_that_refuses_to_mount_is_found_by_trying(doctor: Doctor) -> No
     assert found.one("overlay")["what"] == "not tried where namespaces and mounts are refused"
 
 
+def test_root_without_the_right_to_mount_is_told_three_ways(doctor: Doctor) -> None:
+    weak = ("setpriv", "--bounding-set=-sys_admin")
+    found = doctor(wrap=lambda argv: with_mounts("true", [*weak, *argv]))
+    assert found.code == 5
+    said = found.one("privilege")
+    assert (said["severity"], said["what"]) == ("failure", "BuildKit cannot run as root here")
+    assert all(way in said["do"] for way in ("privileged", "an ordinary user", "--addr ADDRESS"))
+    assert found.one("confinement")["severity"] == "failure"
+
+
 def test_read_only_control_groups_stop_root_and_nobody_else(doctor: Doctor) -> None:
     read_only = """
     for each in $(awk '$5 ~ "^/sys/fs/cgroup" { print $5 }' /proc/self/mountinfo); do
