@@ -63,6 +63,7 @@ def used(progress: str = "plain", *outputs: BuildOutput, **flags: object) -> set
         ({"source_date_epoch": "1"}, features.DATES),
         ({"registry_certs": ("r.example=ca",)}, features.REGISTRY_CAS),
         ({"check": True}, features.CHECKS),
+        ({"cache_mounts": True}, features.FORWARDED_SOCKETS),
     ],
 )
 def test_each_setting_needs_its_feature(flags: dict[str, object], feature: Feature) -> None:

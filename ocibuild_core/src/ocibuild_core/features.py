@@ -28,6 +28,7 @@ CLOUD_CACHES = Feature(name="caches of type s3 and azblob", since=(0, 11, 0))
 DATES = Feature(name="SOURCE_DATE_EPOCH", since=(0, 11, 0))
 REGISTRY_CAS = Feature(name="a registry's CA for the client", since=(0, 13, 0))
 REWRITTEN_TIMESTAMPS = Feature(name="rewrite-timestamp", since=(0, 13, 0))
+FORWARDED_SOCKETS = Feature(name="a forwarded socket (--cache-mounts)", since=(0, 23, 0))
 CHECKS = Feature(name="checks of the Dockerfile (--check)", since=(0, 14, 0))
 
 
@@ -57,6 +58,7 @@ def _of_settings(settings: BuildSettings, progress: str) -> Iterator[Feature]:
         (DATES, settings.source_date_epoch),
         (REGISTRY_CAS, settings.registry_certs),
         (CHECKS, settings.check),
+        (FORWARDED_SOCKETS, settings.cache_mounts),
     )
     return (feature for feature, is_used in asked if is_used)
 
