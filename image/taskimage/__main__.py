@@ -59,14 +59,14 @@ def make_image(target: ImageTarget, plugins: str, *, outputs: Sequence[str], wor
     else:
         arguments += ["--build-arg", f"BASE={target.base}"]
     context = work / "context"
-    chosen = _fill(context, target, plugins)
+    chosen = fill_context(context, target, plugins)
     arguments += ["--build-arg", f"PLUGINS={chosen}"]
     for key, value in json.loads((context / "labels.json").read_text()).items():
         arguments += ["--label", f"{key}={value}"]
     build([str(context), *arguments], env=env, cwd=REPOSITORY)
 
 
-def _fill(context: Path, target: ImageTarget, plugins: str) -> str:
+def fill_context(context: Path, target: ImageTarget, plugins: str) -> str:
     """Make the context; PLUGINS as the Dockerfile takes it."""
     items = split_plugins(plugins)
     wheels, tool_wheels = context / "wheels", context / "sbom-wheels"

@@ -1,0 +1,82 @@
+"""How the task image comes about, and what can be made from it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.fresh_env import ROOT, Wheelhouse
+from support.task_image import make_image
+
+if TYPE_CHECKING:
+    from support.programs import ProgramRunner
+    from support.task_image import TaskImage
+
+pytestmark = pytest.mark.e2e
+
+EXAMPLE = ROOT / "examples" / "plugins" / "acr"
+
+
+def config_of(archive: Path) -> str:
+    with tarfile.open(archive) as tar:
+        member = tar.extractfile("manifest.json")
+        assert member
+        return str(json.load(member)[0]["Config"])
+
+
+@pytest.fixture(scope="module")
+def example_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Wheelhouse(tmp_path_factory.mktemp("wheels")).build(EXAMPLE)
+
+
+def test_made_again_with_nothing_cached_it_is_the_same(task_image: TaskImage, sandbox: Path) -> None:
+    again = sandbox / "again.tar"
+    make_image(again, env={"OCIBUILD_STATE_DIR": str(sandbox / "state")})
+    assert config_of(again) == config_of(task_image.archive)
+    assert again.read_bytes() == task_image.archive.read_bytes()
+
+
+def test_an_image_from_it_gets_one_more_plugin_with_pip(
+    task_image: TaskImage, example_wheel: Path, run: ProgramRunner, sandbox: Path
+) -> None:
+    (sandbox / example_wheel.name).write_bytes(example_wheel.read_bytes())
+    dockerfile = (
+        f"ARG TASK\nFROM ${{TASK}}\nCOPY {example_wheel.name} /\nRUN pip install --no-index /{example_wheel.name}\n"
+    )
+    (sandbox / "Dockerfile").write_text(f"{dockerfile}RUN ocibuild plugins show acr && build --version\n")
+    result = run("build", ".", "--image-arg", f"TASK={task_image.archive}", "--progress", "plain", cwd=sandbox)
+    assert "acr (ocibuild-acr 1.0.0)" in result.succeeded().stdout
+
+
+def test_the_wheels_fit_the_base_and_ours_are_named_shortly(example_wheel: Path, sandbox: Path) -> None:
+    from taskimage.__main__ import fill_context
+    from taskimage.target import choose_image_target
+
+    target = choose_image_target(machine="amd64", base="python:3.13-slim-bookworm", python="")
+    context = sandbox / "context"
+    plugins = fill_context(context, target, f"gcr,{example_wheel}")
+    assert plugins == f"gcr,{example_wheel.name}"
+    wheels = {path.name.split("-")[0] for path in (context / "wheels").glob("*.whl")}
+    assert {"ocibuild_core", "ocibuild_buildkit", "ocibuild_gcr", "ocibuild_acr", "google_auth", "pip"} <= wheels
+    assert not {"ocibuild_ecr", "boto3", "keyring", "cyclonedx_python_lib"} & wheels
+    assert any("cp313" in path.name for path in (context / "wheels").glob("pyyaml-*.whl"))
+    labels = json.loads((context / "labels.json").read_text())
+    assert labels["io.github.ocibuild.plugin.acr"] == "ocibuild-acr 1.0.0, hook API 1"
+    assert "ARG BASE=python:3.13-slim-bookworm\n" in (context / "Dockerfile").read_text()
+
+
+@pytest.mark.long
+@pytest.mark.needs_root
+def test_it_is_made_for_arm64_where_the_kernel_runs_its_programs(sandbox: Path) -> None:
+    """Handlers of binfmt_misc are registered in a user namespace of their own, so that nobody else sees them."""
+    archive = sandbox / "arm64.tar"
+    enter = [sys.executable, str(Path(__file__).parents[1] / "support" / "emulated.py")]
+    make_image(archive, "--machine=arm64", command=enter, env={"OCIBUILD_STATE_DIR": str(sandbox / "state")})
+    with tarfile.open(archive) as tar:
+        config = tar.extractfile(config_of(archive))
+        assert config
+        assert json.load(config)["architecture"] == "arm64"
