@@ -6,10 +6,13 @@ The behaviours are those that the test suites of https://github.com/concourse/oc
 from __future__ import annotations
 
 import json
+import subprocess
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ocibuild_testkit.registry import own_platform
 from support.images import read_image
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ pytestmark = pytest.mark.e2e
 Param = str | bool | list[str] | dict[str, str]
 
 # How each key of the request is called in the environment.
-PARAMS = {"add_hosts": "BUILDKIT_ADD_HOSTS"}
+PARAMS = {"add_hosts": "BUILDKIT_ADD_HOSTS", "secret_text": "BUILDKIT_SECRETTEXT_secret"}
 
 
 class Pipeline:
@@ -191,21 +194,49 @@ def test_a_secret_from_a_file(pipeline: Pipeline) -> None:
     pipeline.build(buildkit_secrets={"secret": pipeline.write("secret", "hello-world")}).succeeded()
 
 
+def test_a_secret_from_a_text(run: ProgramRunner, sandbox: Path, docker_hub: DockerHub) -> None:
+    """A request has no key for it."""
+    pipeline = Pipeline(run, sandbox / "work", docker_hub, "build")
+    step = 'RUN --mount=type=secret,id=secret test "$(cat /run/secrets/secret)" = "hello-world"\n'
+    pipeline.write("Dockerfile", f"FROM busybox\n{step}")
+    pipeline.build().ended_with(1)
+    pipeline.build(secret_text="hello-world").succeeded()
+
+
+def test_an_ssh_key(pipeline: Pipeline) -> None:
+    key = pipeline.directory.parent / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    pipeline.write("Dockerfile", 'FROM busybox\nRUN --mount=type=ssh,id=my_key test -S "$SSH_AUTH_SOCK"\n')
+    pipeline.build().ended_with(1)
+    pipeline.build(buildkit_ssh=f"my_key={key}").succeeded()
+
+
 def test_mirrors(pipeline: Pipeline, docker_hub: DockerHub) -> None:
     pipeline.write("Dockerfile", "FROM alpine:3.20\n")
     insecure = docker_hub.buildkitd_toml().partition("\n")[2].partition("\n")[2]
     pipeline.build(buildkit_extra_config=insecure, registry_mirrors=[docker_hub.address]).succeeded()
-    assert b"stand-in for Alpine" in pipeline.image().files["etc/os-release"]
+    image = pipeline.image()
+    assert b"stand-in for Alpine" in image.files["etc/os-release"]
+    _, index = docker_hub.client().manifest("library/alpine", "3.20")
+    own = [one for one in json.loads(index)["manifests"] if one["platform"]["architecture"] == own_platform()[6:]]
+    _, manifest = docker_hub.client().manifest("library/alpine", own[0]["digest"])
+    config = json.loads(docker_hub.client().blob("library/alpine", json.loads(manifest)["config"]["digest"]))
+    assert image.layers == config["rootfs"]["diff_ids"]
 
 
+@pytest.mark.parametrize("form", ["archive", "layout"])
 @pytest.mark.parametrize("name", ["base_image", "BASE_IMAGE"])
-def test_an_image_arg_becomes_the_base(name: str, pipeline: Pipeline) -> None:
+def test_an_image_arg_becomes_the_base(name: str, form: str, pipeline: Pipeline) -> None:
     pipeline.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /base\n")
     pipeline.build().succeeded()
     base = pipeline.image()
     (pipeline.directory / "image" / "image.tar").rename(pipeline.directory / "base.tar")
+    if form == "layout":
+        with tarfile.open(pipeline.directory / "base.tar") as tar:
+            tar.extractall(pipeline.directory / "base", filter="data")
+    path = {"archive": "base.tar", "layout": "base"}[form]
     pipeline.write("Dockerfile", f"ARG {name}\nFROM ${{{name}}}\nCOPY Dockerfile /mine\n")
-    pipeline.build(image_args=[f"{name}=base.tar"]).succeeded()
+    pipeline.build(image_args=[f"{name}={path}"]).succeeded()
     image = pipeline.image()
     assert image.layers[:-1] == base.layers
     assert sorted(image.files) == ["base", "mine"]

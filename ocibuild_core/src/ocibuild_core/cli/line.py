@@ -40,9 +40,9 @@ class Line(NamedTuple):
 def read_plain_line(argv: Sequence[str], env: Mapping[str, str]) -> Line | None:
     """The command line, as click understands it; None when it is not plain.
 
-    Plain are the table's flags, each with its value behind it or a `=` (`--target x`, `--target=x`, `-f x`), the flags
-    about talk, those that print in place of building, and one argument. Everything else is left to click: what may be a plugin's flag, a request for help, a
-    mistake.
+    Plain are the flags of the table, each with its value behind it or a `=` (`--target x`, `--target=x`, `-f x`), those
+    about talk, those that print in place of building, and one argument. Everything else is left to click: what may be a
+    plugin's flag, a request for help, a mistake.
     """
     if COMPLETION in env:
         return None
