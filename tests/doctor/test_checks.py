@@ -16,6 +16,7 @@ from ocibuild_core.doctor.engine import EngineCheck
 from ocibuild_core.doctor.examination import examine
 from ocibuild_core.doctor.machine import look_at_confinement, look_at_user_namespaces
 from ocibuild_core.doctor.network import Endpoint, Ping
+from ocibuild_core.doctor.preparation import launch_unless_hung
 from ocibuild_core.doctor.reach import look_at_clock
 from ocibuild_core.doctor.report import as_json, as_text, exit_code
 from ocibuild_core.doctor.table import CHECKS
@@ -62,6 +63,18 @@ def test_an_error_that_a_check_raises_is_a_failure_with_its_own_code() -> None:
     (row, _) = examine(scene(), no_engine(), [check("x", look)])
     assert (row.exit_code, row.finding.what, row.finding.why) == (3, "no login�", "tried: env, file")
     assert row.finding.do
+
+
+def test_what_the_machine_does_not_show_is_a_failure_of_that_check_alone() -> None:
+    look = check("x", lambda _: [fine(Path("/nowhere/self/cgroup").read_text())])
+    rows = examine(scene(), no_engine(), [look, check("y", lambda _: [fine("well")])])
+    assert [(row.check, row.exit_code) for row in rows[:2]] == [("x", 4), ("y", 0)]
+    assert rows[0].finding.what == "/nowhere/self/cgroup cannot be read: No such file or directory"
+
+
+def test_no_engine_is_started_on_a_state_directory_that_hangs() -> None:
+    with pytest.raises(EngineError, match="not started"):
+        launch_unless_hung(cast("Any", None), {}, "no result within 5 s")
 
 
 def test_complaints_come_first_and_each_of_several_has_a_row() -> None:

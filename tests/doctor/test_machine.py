@@ -188,5 +188,6 @@ def test_an_engine_that_dies_shows_its_log(doctor: Doctor, sandbox: Path) -> Non
 def test_an_engine_elsewhere_needs_nothing_of_this_machine(doctor: Doctor) -> None:
     found = doctor("--addr=unix:///nowhere/buildkitd.sock")
     assert found.code == 5
+    assert not doctor.state.exists()
     assert list(found.bad()) == ["engine"]
     assert found.one("privilege")["what"].startswith("of no concern here: builds use the BuildKit at unix:///nowhere")

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.calls import Call, CallTimeout
-from ocibuild_core.doctor.checks import Check, Row, failure, fine, rows_of, rows_of_error
+from ocibuild_core.doctor.checks import Check, Row, failure, fine, one_line, rows_of, rows_of_error
 from ocibuild_core.doctor.table import CHECKS, SETTINGS
 from ocibuild_core.errors import OcibuildError
 
@@ -51,3 +51,6 @@ def _look(check: Check, scene: Scene) -> Iterable[Row]:
         return list(rows_of(check, check.look(scene)))
     except OcibuildError as error:
         return rows_of_error(check.name, error)
+    except OSError as error:
+        what = f"{error.filename or 'something'} cannot be read: {error.strerror or error}"
+        return list(rows_of(check, [failure(one_line(what), do="look whether /proc and /sys are mounted here")]))

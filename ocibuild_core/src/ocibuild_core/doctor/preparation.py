@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ocibuild_core.auth.ambient import Ambient, read_ambient
+from ocibuild_core.auth.calls import side_by_side
 from ocibuild_core.auth.login import LoginSettings
 from ocibuild_core.auth.redact import Redactor
 from ocibuild_core.auth.setup import guard_providers
@@ -22,7 +23,7 @@ from ocibuild_core.doctor.scene import Scene
 from ocibuild_core.doctor.trial import Trial, TrialFailed
 from ocibuild_core.engine import launch
 from ocibuild_core.engine_choice import engine_settings
-from ocibuild_core.errors import Failures, OcibuildError
+from ocibuild_core.errors import EngineError, Failures, OcibuildError
 from ocibuild_core.loader import load_plugins
 from ocibuild_core.needs import needed_registries
 from ocibuild_core.option_sources import OptionSources, collect_options
@@ -75,8 +76,8 @@ def examine_machine(
     settings = _settings(values, config=config, env=env, directory=directory, complaints=complaints)
     # Both fork, as the engine does, and so come before any thread.
     namespaces = _tried(Trial(partial(try_namespaces, os.geteuid(), daemon_path(env))))
-    state = _tried(Trial(partial(try_state, settings.state_dir, env, os.geteuid())))
-    with EngineCheck(partial(_launch, settings, env)) as engine:
+    state = _tried(Trial(partial(try_state, settings.state_dir, env, os.geteuid()))) if not settings.addr else ""
+    with EngineCheck(partial(launch_unless_hung, settings, env, state)) as engine:
         logins = _logins(values, config=config, env=env, directory=directory, complaints=complaints)
         nothing: Mapping[str, object] = {}
         tables = _tried_settings(partial(daemon_config, settings), complaints, nothing)
@@ -189,9 +190,10 @@ def _registries(named: Sequence[str], settings: BuildSettings, logins: _Logins) 
         found += [normalise(name) or "" for name in settings.registry_mirrors]
         found += [normalise(pair.key) or "" for pair in settings.registry_certs]
         found += [pin.glob for pin in logins.login.pins if is_exact(pin.glob)]
-        for provider in logins.providers.values():
-            if provider.explicit:
-                found += _names_of(provider)
+        explicit = (provider for provider in logins.providers.values() if provider.explicit)
+        found += [
+            name for call in side_by_side(partial(_names_of, each) for each in explicit) for name in call.result()
+        ]
     return tuple(dict.fromkeys(filter(None, found)))
 
 
@@ -203,7 +205,14 @@ def _names_of(provider: GuardedProvider) -> list[str]:
         return []
 
 
-def _launch(settings: BuildSettings, env: Mapping[str, str]) -> Engine:
+def launch_unless_hung(settings: BuildSettings, env: Mapping[str, str], state: object) -> Engine:
+    """The engine; EngineError where `state` is the reason why the trial of its state directory did not end."""
+    if isinstance(state, str) and state:
+        raise EngineError(
+            "not started, for its state directory could not be looked at",
+            why=state,
+            do="choose another with --state-dir, on a file system that answers",
+        )
     return launch(engine_settings(settings, env))
 
 

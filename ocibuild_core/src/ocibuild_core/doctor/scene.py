@@ -32,7 +32,7 @@ class Scene(NamedTuple):
         providers: every provider behind its wall, by its name.
         network: the registries that a build would ask, and what they say.
         namespaces: how the trial of namespaces went, or why it gave no result.
-        state: how the trial of the state directory went, or why it gave no result.
+        state: how the trial of the state directory went, or why it gave no result; empty where none is needed.
         proc: the kernel's view of this process and its settings.
         etc: the directory of subuid and subgid.
         cgroups: where control groups are mounted.
