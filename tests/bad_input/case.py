@@ -135,13 +135,17 @@ class Case:
 
     def answer(self, host: str = HOST, *, says: str = "", **env: str) -> str:
         """The user that answers for `host`, or "anonymous"; `says` is on stderr, which is empty without it."""
-        ended = self.demo.explain("--json", host, **env)
+        (found,) = self.answers(host, says=says, **env)
+        return found
+
+    def answers(self, *hosts: str, says: str = "", **env: str) -> list[str]:
+        """As `answer`, for several hosts."""
+        ended = self.demo.explain("--json", *hosts, **env)
         assert ended.returncode == 0, ended
         self.watcher.check(ended.stdout + ended.stderr, "what auth explain said")
         assert says in ended.stderr, ended.stderr
         assert bool(says) == bool(ended.stderr), ended.stderr
-        (found,) = json.loads(ended.stdout)
-        return found["username"] or found["identity"]  # type: ignore[no-any-return]
+        return [found["username"] or found["identity"] for found in json.loads(ended.stdout)]
 
 
 _WATCHED = """#!/bin/sh
