@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -171,3 +173,21 @@ def test_a_real_looking_name_leads_to_the_test(
     assert isinstance(caught.value.reason, ssl.SSLCertVerificationError)
     assert proxy.asked == (f"{HOST}:443", "registry-1.docker.io:443", f"{HOST}:443")
     assert registry.requests[0].host == HOST
+
+
+def test_a_client_may_name_each_media_type_in_a_header_of_its_own(
+    gated: GatedRegistry, passwords: IssuedPasswords, tls_authority: Authority
+) -> None:
+    gated.push_image("team/base:1", files={"a": "a"})
+    passwords.issue(Identity(username="AWS", password=LONG))
+    context = ssl.create_default_context(cadata=tls_authority.pem.decode())
+    with closing(http.client.HTTPSConnection("127.0.0.1", gated.port, context=context, timeout=10)) as connection:
+        connection.putrequest("GET", "/v2/team/base/manifests/1")
+        connection.putheader("Authorization", basic_header("AWS", LONG))
+        for kind in (
+            "application/vnd.oci.image.manifest.v1+json",
+            "application/vnd.docker.distribution.manifest.v1+json",
+        ):
+            connection.putheader("Accept", kind)
+        connection.endheaders()
+        assert connection.getresponse().status == 200

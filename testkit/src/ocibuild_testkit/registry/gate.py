@@ -16,7 +16,7 @@ from ocibuild_testkit.registry.requests_log import Request
 from ocibuild_testkit.registry.server import RegistryServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from ocibuild_testkit.registry.issued import IssuedPasswords
@@ -184,7 +184,9 @@ class GatedRegistry(RegistryServer):
         handler.reply(refusal.status, {"errors": [{"code": refusal.code, "message": refusal.message}]}, headers)
 
     def _hand_on(self, handler: Handler, username: str) -> None:
-        headers = {name: value for name, value in handler.headers.items() if name.lower() not in _NOT_HANDED_ON}
+        headers = _joined(
+            (name, value) for name, value in handler.headers.items() if name.lower() not in _NOT_HANDED_ON
+        )
         # So that it gives addresses of the gate, not its own.
         headers["X-Forwarded-Proto"] = "https" if self.authority else "http"
         body, length = _body(handler)
@@ -255,3 +257,11 @@ def _answer(handler: Handler, response: http.client.HTTPResponse) -> None:
     handler.end_headers()
     while part := response.read(_PART_BYTES):
         handler.wfile.write(part)
+
+
+def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each name once: containers/image sends one `Accept` a media type, which means the same (RFC 9110, section 5.3)."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
