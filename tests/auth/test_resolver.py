@@ -15,6 +15,7 @@ from ocibuild_core.auth.deciding import RENEWAL_MARGIN
 from ocibuild_core.errors import CredentialError, CredentialsUnavailable, Failures, OcibuildError
 from ocibuild_core.plugin import Credential, CredentialRequest, Match
 from support.auth_parts import Teller, credential, resolver_of
+from support.timing import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,6 +201,21 @@ def test_registries_are_asked_side_by_side() -> None:
     answers = resolver.require([f"r{n}.p{n % 5}.example" for n in range(100)])
     assert all(answer.credential for answer in answers.values())
     assert sum(len(teller.asked) for teller in tellers) == 100
+
+
+def test_a_hundred_registries_take_little_more_than_the_slowest_provider() -> None:
+    """100 registries of 5 providers in at most 1.5 times what the slowest provider takes."""
+    slowest = 1.0
+
+    def slowly(request: CredentialRequest) -> Credential:
+        number = int(request.registry.split(".")[1].removeprefix("p"))
+        time.sleep(slowest * (number + 1) / 5)
+        return credential()
+
+    tellers = [Teller(f"p{n}", slowly, match={f"*.p{n}.example": Match.SPECIFIC}) for n in range(5)]
+    registries = [f"r{n}.p{n % 5}.example" for n in range(100)]
+    answers = within(1.5 * slowest, lambda: resolver_of(*tellers).require(registries))
+    assert all(answer.credential for answer in answers.values())
 
 
 def test_one_that_hangs_is_left_behind_at_its_deadline() -> None:

@@ -110,7 +110,7 @@ def _(given: Case) -> None:
 @case("look-alike host `...amazonaws.com.evil.com`")
 def _(given: Case) -> None:
     with amazon(given) as aws:
-        like = (f"{OWN}.evil.com", OWN.replace("amazonaws", "amaz0naws"), f"x-{OWN}", f"{OWN}.evil.com:443")
+        like = (f"{OWN}.evil.com", OWN.replace("amazonaws", "amaz0naws"), f"x-{OWN}")
         assert given.answers(*like, **aws.env) == ["anonymous"] * len(like)
         assert aws.cloud.count(TOKEN) == 0
         assert given.answer(OWN, **aws.env) == "AWS"
