@@ -162,14 +162,6 @@ def test_a_clock_that_is_off_is_told_by_the_registry(doctor: Doctor, serve: Call
     assert (said["severity"], said["what"], found.code) == ("failure", f"2 h ahead of {wrong.address}", 3), found.text
 
 
-def test_a_registry_that_hangs_keeps_nobody_waiting(doctor: Doctor, registry: RegistryServer) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        silent = f"127.0.0.1:{listener.getsockname()[1]}"
-        found = doctor(silent, registry.address)
-    assert registries(found) == {silent: "failure", registry.address: "ok"}
-    assert found.one("engine")["severity"] == "ok"
-
-
 def test_mirrors_and_an_engine_elsewhere_make_it_a_warning(
     doctor: Doctor, registry: RegistryServer, nobody: str
 ) -> None:

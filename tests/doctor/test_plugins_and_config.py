@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ocibuild_testkit.leaks import LeakWatcher
+from ocibuild_testkit.registry import RegistryServer
 from support.examination import Doctor
 from support.made_plugins import Site
 from support.programs import PROGRAMS
@@ -56,9 +58,14 @@ def test_a_broken_plugin_is_a_warning_until_somebody_counts_on_it(doctor: Doctor
     assert listed.code == 4
 
 
-def test_a_plugin_is_asked_and_a_bad_one_holds_nobody_up(doctor: Doctor, site: Site) -> None:
+def test_plugins_are_asked_and_what_hangs_holds_nobody_up(doctor: Doctor, site: Site, registry: RegistryServer) -> None:
     site.add("made", DOCTORING)
-    found = doctor(env={"PYTHONPATH": str(site.directory)})
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        silent = f"127.0.0.1:{listener.getsockname()[1]}"
+        found = doctor(silent, registry.address, env={"PYTHONPATH": str(site.directory)})
+    registries = {one["what"].split(" ")[0]: one["severity"] for one in found.of("registry")}
+    assert registries == {silent: "failure", registry.address: "ok"}
+    assert found.one("engine")["severity"] == "ok"
     said = {one["what"].partition(":")[0]: one for one in found.of("providers")}
     assert (said["bent"]["severity"], said["bent"]["do"]) == ("failure", "bend it back")
     assert said["raises"]["severity"] == "warning"
