@@ -48,6 +48,10 @@ def members(archive: Path) -> list[tuple[Any, ...]]:
     return found
 
 
+NAMES = ("-t", "app", "-t", "team/app:1", "-t", "r.example:5000/library/app:2")
+
+
+@pytest.mark.parametrize("names", [(), NAMES[:2], NAMES], ids=["no name", "one name", "three names"])
 @pytest.mark.parametrize(
     "env",
     [
@@ -59,16 +63,18 @@ def members(archive: Path) -> list[tuple[Any, ...]]:
     ],
 )
 def test_the_archive_is_the_one_that_buildkit_sends(
-    env: dict[str, str], work: Path, run: ProgramRunner, docker_hub: DockerHub
+    env: dict[str, str], names: tuple[str, ...], work: Path, run: ProgramRunner, docker_hub: DockerHub
 ) -> None:
     if "IMAGE_PLATFORM" in env:
         (work / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /d/\n")  # no step runs: no emulation
     (work.parent / "engine").mkdir()
     with shared_engine(work.parent / "engine", docker_hub.buildkitd_toml()) as address:
-        sent = run("build", "--addr", address, "--output", output(env, "sent.tar"), ".", env=env, cwd=work).succeeded()
+        sent = run(
+            "build", "--addr", address, "--output", output(env, "sent.tar"), *names, ".", env=env, cwd=work
+        ).succeeded()
     own = ("--state-dir", str(work.parent / "engine" / "state"), "--output", output(env, "made.tar"))
     toml = {"BUILDKIT_EXTRA_CONFIG": docker_hub.buildkitd_toml()}
-    made = run("build", *own, ".", env={**env, **toml}, cwd=work).succeeded()
+    made = run("build", *own, *names, ".", env={**env, **toml}, cwd=work).succeeded()
     assert "sending tarball" in sent.stdout
     if "PROVENANCE" not in env:  # it tells of the time of its build
         assert members(work / "made.tar") == members(work / "sent.tar")

@@ -18,7 +18,7 @@ from ocibuild_core.errors import ExportError
 from ocibuild_core.export_records import BuildOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ocibuild_core.plan import BuildPlan
@@ -47,10 +47,10 @@ class _File(NamedTuple):
 
 
 def outputs_from_store(plan: BuildPlan, settings: BuildSettings) -> tuple[BuildOutput, ...]:
-    """The outputs of a plan that can be made here: archives without a name or annotations, which their index holds."""
+    """The outputs of a plan that can be made here: archives without annotations, some of which their index holds."""
     if settings.check or settings.annotations:
         return ()
-    return tuple(output for output in plan.outputs if output.type in _ARCHIVES and not output.attributes)
+    return tuple(output for output in plan.outputs if output.type in _ARCHIVES and output.attributes.keys() <= {"name"})
 
 
 def plan_for_store(plan: BuildPlan, taken: Collection[BuildOutput]) -> BuildPlan:
@@ -88,10 +88,12 @@ def write_archive(store: Path, metadata: Mapping[str, object], output: BuildOutp
     with ExitStack() as stack:
         image = _Image(store, stack)
         manifests = list(image.manifests(descriptor))
-        index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [descriptor]}
+        names = [name for name in output.attributes.get("name", "").split(",") if name]
+        named = [{**descriptor, "annotations": _name_annotations(name)} for name in names] or [descriptor]
+        index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": named}
         files = [*image.files.values(), _text("index.json", index), _File("oci-layout", _LAYOUT, -1, len(_LAYOUT))]
         if output.type == "docker":
-            files.append(_text("manifest.json", [_docker_entry(manifest) for manifest in manifests]))
+            files.append(_text("manifest.json", [_docker_entry(manifest, names) for manifest in manifests]))
         try:
             _write_tar(sorted(files), target)
         except OSError as error:
@@ -139,13 +141,27 @@ class _Image:
         return self.files[name]
 
 
-def _docker_entry(manifest: Mapping[str, Any]) -> dict[str, object]:
+def _name_annotations(name: str) -> dict[str, str]:
+    """How an index tells a name (annotations.go in opencontainers/image-spec, and containerd's own)."""
+    return {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name.rpartition(":")[2]}
+
+
+def _familiar(name: str) -> str:
+    """The name as docker shows it (`FamiliarString` of github.com/distribution/reference)."""
+    return name.removeprefix("docker.io/").removeprefix("library/") if name.startswith("docker.io/") else name
+
+
+def _docker_entry(manifest: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
     """What docker's `manifest.json` says of an image (https://github.com/moby/docker-image-spec)."""
 
     def place(descriptor: Mapping[str, Any]) -> str:
         return "blobs/" + str(descriptor["digest"]).replace(":", "/")
 
-    return {"Config": place(manifest["config"]), "RepoTags": None, "Layers": [*map(place, manifest["layers"] or ())]}
+    return {
+        "Config": place(manifest["config"]),
+        "RepoTags": [*map(_familiar, names)] or None,
+        "Layers": [*map(place, manifest["layers"] or ())],
+    }
 
 
 def _text(name: str, value: object) -> _File:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ocibuild_core.command import solve_arguments
+from ocibuild_core.content_store import NotStoredError, outputs_from_store, plan_for_store, write_archive
 from ocibuild_core.display import Display
 from ocibuild_core.errors import BuildError, OcibuildError, raise_all
 from ocibuild_core.failures import Failure
@@ -41,6 +42,33 @@ def solve(  # noqa: PLR0913  # all that one solve is made from
     cache: CacheDirectory | None,
 ) -> Mapping[str, object]:
     """Build. Returns BuildKit's metadata; raises what went wrong."""
+
+    def solved(plan: BuildPlan) -> Mapping[str, object]:
+        return _solve(given, engine, session, plan=plan, staged=staged, images=images, cache=cache)
+
+    store = engine.content_store()
+    taken = outputs_from_store(plan, given.settings) if store else ()
+    if not store or not taken:
+        return solved(plan)
+    metadata = solved(plan_for_store(plan, taken))
+    try:
+        for output in taken:
+            write_archive(store, metadata, output, staged.files[output])
+    except NotStoredError:
+        return solved(plan)
+    return metadata
+
+
+def _solve(  # noqa: PLR0913  # all that one solve is made from
+    given: BuildInput,
+    engine: Engine,
+    session: AuthSession,
+    *,
+    plan: BuildPlan,
+    staged: StagedOutputs,
+    images: Sequence[ImageArgument],
+    cache: CacheDirectory | None,
+) -> Mapping[str, object]:
     display = Display(given.progress, sys.stdout.buffer, _masking(given.progress, session.redactor))
     failure = Failure()
     metadata = session.directory / "metadata.json"

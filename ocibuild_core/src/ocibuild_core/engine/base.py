@@ -22,10 +22,12 @@ class Engine(ABC):
     Attributes:
         is_remote: it runs elsewhere, and goes on when we end.
         notices: what people should know about it (one line each).
+        is_rootless: its root is one of a user namespace, so that it leaves the cgroups of steps alone.
     """
 
     is_remote: bool
     notices: tuple[str, ...] = ()
+    is_rootless: bool = False
     _solver: Solver
 
     @property
@@ -80,7 +82,10 @@ class Engine(ABC):
         """How its end is noticed during a solve."""
 
     def content_store(self) -> Path | None:
-        """The directory of images' blobs, with one for each digest algorithm in it; None when we cannot read it."""
+        """The directory of images' blobs, with one for each digest algorithm in it; None when we cannot read it.
+
+        After `wait_ready`. Before the first build it may not be there yet.
+        """
         return None
 
     @abstractmethod

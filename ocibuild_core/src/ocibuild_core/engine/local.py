@@ -112,8 +112,8 @@ class LocalEngine(Engine):
 
     def content_store(self) -> Path | None:
         """See `Engine`. BuildKit names the directory above after its executor and snapshotter: `runc-overlayfs`."""
-        found = list(self._state.root.glob("*/content/blobs"))
-        return found[0] if len(found) == 1 else None
+        found = list(self._state.root.glob("*/content"))
+        return found[0] / "blobs" if len(found) == 1 else None
 
     def request_stop(self) -> None:
         """See `Engine`."""
