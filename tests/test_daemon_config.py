@@ -63,3 +63,18 @@ def test_what_is_no_toml_is_said_with_line_and_column() -> None:
 def test_a_certificate_that_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match=r"REGISTRY_CA r\.example: there is no file /no/such"):
         tables(REGISTRY_CA="r.example=/no/such")
+
+
+def test_registries_without_tls_or_with_a_certificate_that_is_not_checked() -> None:
+    assert tables(REGISTRY_HTTP="a.example,b.example:5000", REGISTRY_INSECURE="c.example") == {
+        "registry": {
+            "a.example": {"http": True},
+            "b.example:5000": {"http": True},
+            "c.example": {"insecure": True, "http": False},
+        }
+    }
+
+
+def test_two_settings_that_contradict_each_other_are_both_named() -> None:
+    with pytest.raises(UsageError, match="REGISTRY_INSECURE and REGISTRY_HTTP both set 'http'"):
+        tables(REGISTRY_HTTP="a.example", REGISTRY_INSECURE="a.example")

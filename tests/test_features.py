@@ -39,7 +39,7 @@ class Planned(Exporter):
         return []
 
 
-def used(progress: str = "plain", *outputs: BuildOutput, **flags: object) -> set[Feature]:
+def used(flags: dict[str, object], *outputs: BuildOutput, progress: str = "plain") -> set[Feature]:
     exporters = [(LoadedExporter(exporter=Planned(*outputs), source=SOURCE), OptionValues({}))]
     plan: BuildPlan = plan_build(
         resolve([]), exporters, directory=Path("/x"), log=logging.getLogger("x"), call=ask_for_plan
@@ -62,25 +62,26 @@ def used(progress: str = "plain", *outputs: BuildOutput, **flags: object) -> set
         ({"cache_from": ("type=gha",)}, features.GHA_CACHES),
         ({"source_date_epoch": "1"}, features.DATES),
         ({"registry_certs": ("r.example=ca",)}, features.REGISTRY_CAS),
+        ({"registry_insecure": ("r.example",)}, features.REGISTRY_CAS),
         ({"check": True}, features.CHECKS),
         ({"cache_mounts": True}, features.FORWARDED_SOCKETS),
     ],
 )
 def test_each_setting_needs_its_feature(flags: dict[str, object], feature: Feature) -> None:
-    assert used(**flags) == {feature}
+    assert used(flags) == {feature}
 
 
 def test_a_plain_build_needs_next_to_nothing() -> None:
-    assert used("plain", BuildOutput(type="docker")) == set()
-    assert used("plain", BuildOutput(type="docker"), provenance="false") == set()
+    assert used({}, BuildOutput(type="docker")) == set()
+    assert used({"provenance": "false"}, BuildOutput(type="docker")) == set()
 
 
 def test_progress_and_outputs_need_theirs() -> None:
-    assert used("rawjson") == {RAW_PROGRESS}
-    assert used("plain", BuildOutput(type="docker"), BuildOutput(type="oci")) == {SEVERAL_OUTPUTS}
+    assert used({}, progress="rawjson") == {RAW_PROGRESS}
+    assert used({}, BuildOutput(type="docker"), BuildOutput(type="oci")) == {SEVERAL_OUTPUTS}
     rewritten = BuildOutput(type="oci", attributes={"rewrite-timestamp": "true", "compression-level": "3"})
-    assert used("plain", rewritten) == {features.REWRITTEN_TIMESTAMPS, features.COMPRESSION_LEVELS}
+    assert used({}, rewritten) == {features.REWRITTEN_TIMESTAMPS, features.COMPRESSION_LEVELS}
 
 
 def test_a_layout_as_a_named_context_needs_both() -> None:
-    assert used(build_contexts=("a=oci-layout:///b",)) == {features.NAMED_CONTEXTS, OCI_LAYOUTS}
+    assert used({"build_contexts": ("a=oci-layout:///b",)}) == {features.NAMED_CONTEXTS, OCI_LAYOUTS}

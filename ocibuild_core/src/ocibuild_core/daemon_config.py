@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from ocibuild_core.settings.model import BuildSettings
 
-_OF_THE_DAEMON = ("registry_mirrors", "buildkit_extra_config", "registry_certs", "max_used_space")
+_OF_THE_DAEMON = (
+    *("registry_mirrors", "buildkit_extra_config", "max_used_space"),
+    *("registry_certs", "registry_http", "registry_insecure"),
+)
 
 Tables = dict[str, Any]
 
@@ -27,8 +30,10 @@ def daemon_config(settings: BuildSettings) -> Mapping[str, object]:
         _refuse(settings)
     origin = settings.origin("buildkit_extra_config")
     tables = _parse(settings.buildkit_extra_config, origin) if settings.buildkit_extra_config else {}
+    said_by: dict[tuple[str, ...], str] = {}
     for path, value, by in _wanted(settings):
-        _put(tables, path, value, by=by, other=origin)
+        _put(tables, path, value, by=by, other=said_by.get(path, origin))
+        said_by[path] = by
     return tables
 
 
@@ -52,12 +57,24 @@ def _wanted(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], object, 
     allowed = entitlements(settings)
     if allowed and not settings.addr:
         yield ("insecure-entitlements",), list(allowed), settings.origin("allow")
+    yield from _of_registries(settings)
+
+
+def _of_registries(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], object, str]]:
+    """How each registry is spoken to.
+
+    BuildKit takes a registry on loopback for one without TLS; who says something of a certificate means TLS.
+    """
+    for host in settings.registry_http:
+        yield ("registry", host, "http"), True, settings.origin("registry_http")
+    for host in settings.registry_insecure:
+        yield ("registry", host, "insecure"), True, settings.origin("registry_insecure")
+        yield ("registry", host, "http"), False, settings.origin("registry_insecure")
     for pair in settings.registry_certs:
         file = Path(pair.value).absolute()
         if not file.is_file():
             raise UsageError(f"{pair.origin} {pair.key}: there is no file {pair.value}")
         yield ("registry", pair.key, "ca"), [str(file)], pair.origin
-        # Said because BuildKit takes a registry on loopback for one without TLS.
         yield ("registry", pair.key, "http"), False, pair.origin
 
 

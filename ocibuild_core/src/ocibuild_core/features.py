@@ -26,7 +26,7 @@ ANNOTATIONS = Feature(name="--annotation", since=(0, 11, 0))
 ATTESTATIONS = Feature(name="attestations (--provenance, --sbom)", since=(0, 11, 0))
 CLOUD_CACHES = Feature(name="caches of type s3 and azblob", since=(0, 11, 0))
 DATES = Feature(name="SOURCE_DATE_EPOCH", since=(0, 11, 0))
-REGISTRY_CAS = Feature(name="a registry's CA for the client", since=(0, 13, 0))
+REGISTRY_CAS = Feature(name="--registry-ca and --registry-insecure", since=(0, 13, 0))
 REWRITTEN_TIMESTAMPS = Feature(name="rewrite-timestamp", since=(0, 13, 0))
 FORWARDED_SOCKETS = Feature(name="a forwarded socket (--cache-mounts)", since=(0, 23, 0))
 CHECKS = Feature(name="checks of the Dockerfile (--check)", since=(0, 14, 0))
@@ -56,7 +56,7 @@ def _of_settings(settings: BuildSettings, progress: str) -> Iterator[Feature]:
         (ATTESTATIONS, attestations(settings)),
         (CLOUD_CACHES, {"s3", "azblob"} & {*caches}),
         (DATES, settings.source_date_epoch),
-        (REGISTRY_CAS, settings.registry_certs),
+        (REGISTRY_CAS, settings.registry_certs or settings.registry_insecure),
         (CHECKS, settings.check),
         (FORWARDED_SOCKETS, settings.cache_mounts),
     )

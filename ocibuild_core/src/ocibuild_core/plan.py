@@ -178,6 +178,8 @@ def build_arguments(settings: BuildSettings) -> tuple[str, ...]:
         # The daemon reads its own configuration; this is for the client, which talks to token servers itself.
         fields = (f"host={pair.key}", f"ca={Path(pair.value).absolute()}")
         arguments += ["--registry-auth-tlscontext", join_fields(fields)]
+    for host in settings.registry_insecure:
+        arguments += ["--registry-auth-tlscontext", join_fields((f"host={host}", "insecure=true"))]
     return tuple(arguments)
 
 

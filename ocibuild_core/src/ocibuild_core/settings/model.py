@@ -68,6 +68,8 @@ class BuildSettings(NamedTuple):
     registry_mirrors: tuple[str, ...]
     buildkit_extra_config: str | None
     registry_certs: tuple[Pair, ...]
+    registry_http: tuple[str, ...]
+    registry_insecure: tuple[str, ...]
     progress: str
     debug: bool
     additional_targets: tuple[str, ...]
