@@ -260,7 +260,7 @@ def _answer(handler: Handler, response: http.client.HTTPResponse) -> None:
 
 
 def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Each name once: containers/image sends one `Accept` a media type, which means the same (RFC 9110, section 5.3)."""
+    """Each name once, which means the same (RFC 9110, section 5.3): containers/image sends an `Accept` a media type."""
     joined: dict[str, str] = {}
     for name, value in headers:
         joined[name] = f"{joined[name]}, {value}" if name in joined else value
