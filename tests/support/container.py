@@ -37,6 +37,7 @@ _UNPRIVILEGED = (  # noqa: SIM905  # the same
     "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP SETUID "
     "SYS_CHROOT"
 ).split()
+_ROOT_OUTSIDE = 65534
 _COVERED = ("acpi", "kcore", "keys", "latency_stats", "timer_list", "sched_debug", "scsi")
 _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 
@@ -136,7 +137,7 @@ class Container:
         bundle.mkdir(parents=True)
         variables = {"HOME": "/home/ocibuild" if rights.user else "/root", **self.env, **(env or {})}
         spec = _spec(argv, variables, [*_system(rights), *CGROUPS[cgroups], *self.mounts, *mounts], rights, cwd)
-        with _overlay(self.rootfs, bundle) as root:
+        with _overlay(self.rootfs, bundle, _ROOT_OUTSIDE if rights.user_namespace else 0) as root:
             spec["root"] = {"path": str(root), "readonly": readonly}
             (bundle / "config.json").write_text(json.dumps(spec))
             command = [str(binary("runc")), "--root", str(bundle / "state"), "run", "--bundle", str(bundle), name]
@@ -162,7 +163,7 @@ def _spec(
         # Root is the highest id outside, everybody else himself.
         namespaces += ["user", "network"]
         linux["uidMappings"] = linux["gidMappings"] = [
-            {"containerID": 0, "hostID": 65534, "size": 1},
+            {"containerID": 0, "hostID": _ROOT_OUTSIDE, "size": 1},
             {"containerID": 1, "hostID": 1, "size": 65533},
         ]
     if rights.covers_proc:
@@ -203,11 +204,12 @@ def _system(rights: Rights) -> list[Mount]:
 
 
 @contextmanager
-def _overlay(lower: Path, bundle: Path) -> Iterator[Path]:
-    """The root file system with a layer over it that takes what is written."""
+def _overlay(lower: Path, bundle: Path, owner: int) -> Iterator[Path]:
+    """The root file system with a layer over it that takes what is written; `owner` may make mount points."""
     places = {name: bundle / name for name in ("upper", "work", "root")}
     for place in places.values():
         place.mkdir()
+    os.chown(places["upper"], owner, owner)
     options = f"lowerdir={lower},upperdir={places['upper']},workdir={places['work']}"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(places["root"])], check=True)
     try:
