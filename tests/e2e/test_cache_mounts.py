@@ -89,15 +89,14 @@ def own_build(run: ProgramRunner, work: Path) -> Builder:
 
 def test_an_empty_engine_finds_what_the_last_one_left_only_with_the_option(build: Builder) -> None:
     assert build.found() == ""
-    assert build.found() == ""
     assert not (build.work / "cache" / "mounts").exists()
     assert build.found("--cache-mounts") == ""
     result = build("--cache-mounts").succeeded()
-    assert "found: plain3 own3" in result.stdout
+    assert "found: plain2 own2" in result.stdout
     for line in ("/own 750 1000 1001 ", "/plain/log 4640 7 8 2 7", "/plain/link 4640 7 8 2 7"):
         assert line in result.stdout
     assert "cache/mounts/  cache mounts, " in result.stderr
-    assert build.found(env={"OCIBUILD_CACHE_MOUNTS": "true"}) == "plain3 plain4 own3 own4"
+    assert build.found(env={"OCIBUILD_CACHE_MOUNTS": "true"}) == "plain2 plain3 own2 own3"
     assert build.found() == ""
     archives = sorted(path.name.rpartition("-")[0] for path in (build.work / "cache" / "mounts").iterdir())
     assert archives == ["own-x", "plain"]
@@ -107,7 +106,6 @@ def test_an_engine_that_kept_its_mounts_keeps_them(own_build: Builder) -> None:
     assert own_build.found("--cache-mounts", state="state") == ""
     assert own_build.found("--cache-mounts", state="other") == "plain1 own1"
     assert own_build.found("--cache-mounts", state="state") == "plain1 own1"
-    assert own_build.found("--cache-mounts", state="third") == "plain1 plain3 own1 own3"
 
 
 def test_names_and_namespaces_are_kept_apart(own_build: Builder) -> None:
@@ -127,7 +125,7 @@ def test_a_failed_build_and_a_killed_one_leave_what_was_kept(own_build: Builder,
     mounts = own_build.work / "cache" / "mounts"
     assert {path.name: path.read_bytes() for path in mounts.iterdir()} == kept
 
-    large = "busybox dd if=/dev/urandom of=/plain/large bs=1M count=100"
+    large = "busybox dd if=/dev/urandom of=/plain/large bs=1M count=40"
     argv = ["--cache-mounts", "--build-arg", f"EXTRA={large}", "--state-dir", str(own_build.work / "killed"), "."]
     with subprocess.Popen(
         [PROGRAMS / "build", *argv], cwd=own_build.work, env=run.env(),
@@ -173,8 +171,8 @@ def test_where_nothing_can_be_kept_the_build_is_as_ever(missing: str, own_build:
 
 
 def test_a_request_asks_for_it_in_its_own_spelling(own_build: Builder, run: ProgramRunner) -> None:
-    for number, keeps in ((1, "true"), (2, "true"), (3, "false")):
-        config = {"cache_mounts": keeps == "true", "build_args": [f"RUN={number}"]}
+    for number in (1, 2):
+        config = {"cache_mounts": True, "build_args": [f"RUN={number}"]}
         env = {"OCIBUILD_STATE_DIR": str(own_build.work / f"task-{number}")}
         wanted = json.dumps({"response_path": "response", "config": config})
         result = run("ocibuild", "task", cwd=own_build.work, stdin=wanted, env=env).succeeded()

@@ -54,10 +54,12 @@ def install(directory: Path) -> Interpreter:
     loader = _loader(program)
     _copy(program, directory / "python")
     _copy(COURIER, directory / "courier.py")
+    extensions = {os.path.realpath(file) for file in modules.values()}
     for library in map(Path, mapped):
-        if library != program and library.is_file() and ".so" in library.name:
-            for name in _names(library):
-                _copy(library, directory / "lib" / name)
+        if library.is_file() and ".so" in library.name and str(library) not in extensions:
+            _copy(library, directory / "lib" / library.name)
+            for name in _other_names(library):
+                (directory / "lib" / name).symlink_to(library.name)
     for name, file in modules.items():
         _copy(Path(file), directory / "modules" / _place(name, Path(file)))
     command: tuple[str, ...] = ("/python", "-S", "-B", "/courier.py")
@@ -79,10 +81,10 @@ def _ask() -> tuple[list[str], dict[str, str]]:
     return mapped, modules
 
 
-def _names(library: Path) -> Iterable[str]:
-    """The names under which the loader may look for a library: its own, and those of links to it."""
+def _other_names(library: Path) -> Iterable[str]:
+    """The names of links to a library beside it: the loader may look for one of them."""
     beside = (entry for entry in library.parent.iterdir() if entry.is_symlink() and ".so" in entry.name)
-    return {library.name, *(entry.name for entry in beside if os.path.realpath(entry) == str(library))}
+    return {entry.name for entry in beside if os.path.realpath(entry) == str(library)}
 
 
 def _place(module: str, file: Path) -> str:
