@@ -117,6 +117,11 @@ def _param(field: Field, key: str) -> Iterator[str]:
 def _cli() -> str:
     lines = ["# Command line of `build`", "", _NOTE, "`build [OPTIONS] [CONTEXT]`; also `ocibuild build`.", ""]
     lines += ["Flags of plugins come on top: `build --help` shows those of what is installed.", ""]
+    lines += [
+        "Shells complete these lines once they have read what `ocibuild completion bash` (or `zsh`, `fish`) prints.",
+        "The wheel has man pages: `build(1)`, `ocibuild(1)`, `docker-credential-ocibuild(1)`.",
+        "",
+    ]
     by_group: dict[str, list[str]] = {title: [] for title in GROUPS}
     for flag in build_flags():
         if not isinstance(flag, GroupedOption):

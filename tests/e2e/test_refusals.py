@@ -71,7 +71,12 @@ def test_an_old_program_on_path_is_named_with_the_version_that_is_needed(
     ],
 )
 def test_an_old_daemon_elsewhere_is_named_with_what_the_build_asks_of_it(
-    argv: tuple[str, ...], needed: str, why: str, work: Path, run: ProgramRunner, programs: Callable[..., dict[str, str]]
+    argv: tuple[str, ...],
+    needed: str,
+    why: str,
+    work: Path,
+    run: ProgramRunner,
+    programs: Callable[..., dict[str, str]],
 ) -> None:
     env = programs(buildctl=INFO.format("0.10.6"))
     result = run("build", "--addr", "tcp://127.0.0.1:9", *argv, ".", cwd=work, env=env).ended_with(5)
@@ -93,6 +98,7 @@ def test_an_old_client_for_a_daemon_elsewhere_is_named_too(
     ("outer", "inner"),
     [
         ("oci,tar=false,dest=lay", "digest,dest=lay/digest"),
+        ("oci,tar=false,dest=other/../lay", "digest,dest=lay/./digest"),
         ("rootfs,dest=.", "docker,dest=rootfs/image.tar"),
         ("docker,dest=a", "digest,dest=a/b/c"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -220,7 +221,7 @@ def refuse_conflicts(exports: Iterable[PlannedExport]) -> None:
         for destination in export.plan.destinations:
             if not destination.is_absolute():
                 raise PluginError(f"{export.loaded.source}: exporter {name!r} plans the relative path {destination}")
-            other = writers.setdefault(destination, export)
+            other = writers.setdefault(Path(os.path.normpath(destination)), export)
             if other is not export:
                 raise UsageError(
                     f"two outputs write {destination}",
