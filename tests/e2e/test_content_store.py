@@ -74,7 +74,10 @@ def test_the_archive_is_the_one_that_buildkit_sends(
         ).succeeded()
     own = ("--state-dir", str(work.parent / "engine" / "state"), "--output", output(env, "made.tar"))
     toml = {"BUILDKIT_EXTRA_CONFIG": docker_hub.buildkitd_toml()}
-    made = run("build", *own, *names, ".", env={**env, **toml}, cwd=work).succeeded()
+    for _ in range(20):
+        made = run("build", *own, *names, ".", env={**env, **toml}, cwd=work).succeeded()
+        if "another build is using the cache" not in made.stderr:  # its keeper may still be at work
+            break
     assert "sending tarball" in sent.stdout
     if "PROVENANCE" not in env:  # it tells of the time of its build
         assert members(work / "made.tar") == members(work / "sent.tar")
