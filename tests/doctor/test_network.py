@@ -92,9 +92,7 @@ def test_what_a_dockerfile_and_the_configuration_name_is_asked(
     (sandbox / "Dockerfile").write_text(f"FROM {registry.reference('a:1')}\nCOPY --from=made-up.invalid/b:2 / /\n")
     config = sandbox / "settings.yml"
     config.write_text(f"registries:\n  {tls_registry.address}: basic\n  '*.glob.invalid': basic\n")
-    insecure = f'[registry."{tls_registry.address}"]\nhttp = false\ninsecure = true\n'
-    env = {"BUILDKIT_EXTRA_CONFIG": insecure}
-    found = doctor(f"--config={config}", env=env)
+    found = doctor(f"--config={config}", f"--registry-insecure={tls_registry.address}")
     assert registries(found) == {registry.address: "ok", "made-up.invalid": "failure", tls_registry.address: "ok"}
     (insecure_line,) = [one for one in found.of("registry") if one["what"].startswith(tls_registry.address)]
     assert "its certificate is not looked at" in insecure_line["what"]
@@ -110,6 +108,12 @@ def test_a_certificate_of_an_unknown_authority_names_the_flag(doctor: Doctor, tl
     assert (found.code, said["severity"]) == (1, "failure")
     assert "certificate is not trusted" in said["why"]
     assert said["do"] == f"name its authority: --registry-ca {tls_registry.address}=FILE"
+
+
+def test_one_that_speaks_no_tls_names_the_flag(doctor: Doctor, registry: RegistryServer) -> None:
+    no_tls = f'[registry."{registry.address}"]\nhttp = false\n'
+    said = doctor(registry.address, env={"BUILDKIT_EXTRA_CONFIG": no_tls}).one("registry")
+    assert said["do"] == f"if it speaks no TLS: --registry-http {registry.address}", said
 
 
 def test_trusted_authorities_that_are_not_there_are_named(doctor: Doctor, tls_registry: RegistryServer) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SETTINGS = (
     *("dockerfile", "target", "build_args", "login", "login_timeout", "blocked_plugins"),
     *("addr", "tls_dir", "tls_ca", "tls_cert", "tls_key", "tls_server_name"),
-    *("state_dir", "start_timeout", "registry_mirrors", "registry_certs"),
+    *("state_dir", "start_timeout", "registry_mirrors", "registry_certs", "registry_http", "registry_insecure"),
 )
 """The settings of a build that decide what there is to look at."""
 

@@ -187,7 +187,8 @@ def _registries(named: Sequence[str], settings: BuildSettings, logins: _Logins) 
         if os.path.isfile(os.path.join(where, name)):  # noqa: PTH113, PTH118  # texts
             found += needed_registries(settings)
     if not named:
-        found += [normalise(name) or "" for name in settings.registry_mirrors]
+        hosts = (*settings.registry_mirrors, *settings.registry_http, *settings.registry_insecure)
+        found += [normalise(name) or "" for name in hosts]
         found += [normalise(pair.key) or "" for pair in settings.registry_certs]
         found += [pin.glob for pin in logins.login.pins if is_exact(pin.glob)]
         explicit = (provider for provider in logins.providers.values() if provider.explicit)

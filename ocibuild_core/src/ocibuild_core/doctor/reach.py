@@ -125,7 +125,7 @@ def _remedy_for_trust(ping: Ping, scene: Scene) -> str:
 def _remedy(ping: Ping) -> str:
     registry = ping.endpoint.registry
     if "WRONG_VERSION_NUMBER" in ping.problem or "wrong version number" in ping.problem:
-        return f'if it speaks no TLS, set BUILDKIT_EXTRA_CONFIG to [registry."{registry}"] http = true'
+        return f"if it speaks no TLS: --registry-http {registry}"
     if ping.endpoint.proxy:
         return f"look at {ping.endpoint.proxy.variable}; if the registry is not behind it, name it in NO_PROXY"
     return "check the name, the network, and whether a proxy is needed (HTTPS_PROXY)"
