@@ -35,9 +35,11 @@ def show(title=""):
 TMPFS = 'mkdir -p "$1/image/rootfs"; mount -t tmpfs tmpfs "$1/image/rootfs"; mkdir "$1/image/rootfs/lost+found"'
 BIND = 'mkdir -p "$1/image/rootfs" "$1/volume"; mount --bind "$1/volume" "$1/image/rootfs"'
 OVERLAY = """
+# In an ordinary user's namespace there are no redirects, and they cannot be turned off either.
+redirects=redirect_dir=off; test "$(cat /proc/self/uid_map | tr -s ' ')" = " 0 0 4294967295" || redirects=userxattr
 mkdir -p "$1/o"; mount -t tmpfs tmpfs "$1/o"; mkdir -p "$1/o/l/rootfs" "$1/o/u" "$1/o/w" "$1/image"
 echo old > "$1/o/l/rootfs/old"
-mount -t overlay -o "lowerdir=$1/o/l,upperdir=$1/o/u,workdir=$1/o/w,redirect_dir=off" overlay "$1/image"
+mount -t overlay -o "lowerdir=$1/o/l,upperdir=$1/o/u,workdir=$1/o/w,$redirects" overlay "$1/image"
 """
 
 

@@ -133,7 +133,7 @@ def test_its_sources_alone_give_the_same_wheel(native_wheel: Path, build: Build,
     sources, _ = build(ENGINE, environment(), target="sdist")
     with tarfile.open(sources) as archive:
         assert not [member.name for member in archive if member.issym()]
-        archive.extractall(tmp_path, filter="data")
+    subprocess.run(["tar", "-xf", sources, "-C", tmp_path], check=True)
     [directory] = tmp_path.iterdir()
     assert digest(build(directory, environment())[0]) == digest(native_wheel)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -104,14 +103,13 @@ def test_additional_targets_feed_the_same_cache(work: Path, fresh: Callable[...,
 @pytest.fixture
 def mounted(work: Path) -> Iterator[Path]:
     """`cache/` as a mount point, as Concourse makes it."""
-    if os.geteuid() != 0:
-        pytest.fail("this test mounts a file system\n  do     run it as root", pytrace=False)
     (work / "cache").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", work / "cache"], check=True)
     yield work / "cache"
     subprocess.run(["umount", work / "cache"], check=True)
 
 
+@pytest.mark.mounts
 def test_a_mount_point_is_filled_in_place(mounted: Path, fresh: Callable[..., Run]) -> None:
     assert ran(fresh())
     assert not ran(fresh())
@@ -122,6 +120,7 @@ def test_a_damaged_cache_is_no_harm(work: Path, fresh: Callable[..., Run]) -> No
     (work / "cache").mkdir()
     fresh().succeeded()
     for path in (work / "cache" / "blobs" / "sha256").iterdir():
+        path.chmod(0o600)
         path.write_bytes(path.read_bytes()[:10])
     assert ran(fresh())
     assert not ran(fresh())

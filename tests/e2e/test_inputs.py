@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -222,8 +223,8 @@ def base_image(build: Builder, sandbox: Path) -> Path:
 
 
 def layout_of(archive: Path, directory: Path) -> Path:
-    with tarfile.open(archive) as tar:
-        tar.extractall(directory, filter="data")
+    directory.mkdir(exist_ok=True)
+    subprocess.run(["tar", "-xf", archive, "-C", directory], check=True)
     return directory
 
 
@@ -310,14 +311,19 @@ def test_limits_of_steps(build: Builder) -> None:
 def test_a_cgroup_parent(build: Builder) -> None:
     dockerfile = f"{BASE}RUN cat /proc/self/cgroup > /seen\n"
     assert b"ocibuild-test" not in build(dockerfile).files["seen"]
-    assert b"ocibuild-test" in build(dockerfile, "--cgroup-parent", "/ocibuild-test").files["seen"]
+    if os.geteuid() == 0:
+        assert b"ocibuild-test" in build(dockerfile, "--cgroup-parent", "/ocibuild-test").files["seen"]
+    else:
+        result = build.run(dockerfile, "--cgroup-parent", "/ocibuild-test").succeeded()
+        assert "--cgroup-parent has no effect" in result.stderr
 
 
 def test_networks_of_steps(build: Builder) -> None:
-    dockerfile = f"{BASE}RUN ls /sys/class/net > /seen\n"
-    here = sorted(path.name for path in Path("/sys/class/net").iterdir())
-    assert build(dockerfile, "--network", "none").files["seen"] == b"lo\n"
-    assert build(dockerfile, "--network", "host").files["seen"].decode().split() == here
+    dockerfile = f"{BASE}RUN cut -s -d: -f1 /proc/net/dev > /seen\n"
+    here = [line.partition(":")[0] for line in Path("/proc/net/dev").read_text().splitlines() if ":" in line]
+    assert build(dockerfile, "--network", "none").files["seen"].split() == [b"lo"]
+    seen = build(dockerfile, "--network", "host").files["seen"].decode().split()
+    assert sorted(seen) == sorted(map(str.strip, here))
 
 
 def test_an_entitlement_must_be_given(build: Builder) -> None:

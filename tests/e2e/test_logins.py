@@ -122,6 +122,7 @@ def test_four_registries_are_pulled_from_and_a_fifth_is_pushed_to(
     assert (run.home / "asked").read_text().splitlines().count(f"asked for {five.helped.address}") >= 1
 
 
+@pytest.mark.mounts  # under strace, newuidmap has no rights
 def test_no_file_is_ever_given_a_secret_to_write(
     five: FiveRegistries, run: ProgramRunner, sandbox: Path, leak_watcher: LeakWatcher
 ) -> None:

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,11 @@ def test_on_a_terminal_the_events_of_a_failure_come_afterwards(own_scene: Scene)
     running = own_scene.start("--progress=tty", terminal=True, wrap=on_terminal)
     running.wait()
     os.set_blocking(shown, False)
-    display = os.read(shown, 1_000_000).decode()
+    pieces = []
+    with suppress(BlockingIOError):
+        while True:
+            pieces.append(os.read(shown, 65536))  # a terminal gives 4 kB at a time
+    display = b"".join(pieces).decode()
     for fd in (shown, terminal):
         os.close(fd)
 
@@ -193,13 +198,15 @@ def test_any_runtime_directory_will_do(make_scene: Callable[[str], Scene], runti
 
 def test_the_cache_is_held_to_its_limit_although_every_build_is_short(own_scene: Scene) -> None:
     settings = {"max_cache": 30_000_000}
-    sizes = []
-    for number in range(12):
+    most = 0
+    for number in range(40):
         own_scene.write(f"RUN head -c 10000000 /dev/urandom > /file-{number}")
         own_scene.build(settings=settings).succeeded()
-        sizes.append(size_of(own_scene.state))
-    assert max(sizes) > 80_000_000, "the builds were to be too short for BuildKit's own garbage collection"
-    assert sizes[-1] < 70_000_000
+        size = size_of(own_scene.state)
+        most = max(most, size)
+        if most > 80_000_000 and size < 70_000_000:
+            return
+    pytest.fail(f"it held up to {most / 1e6:.0f} MB, in the end {size / 1e6:.0f} MB")
 
 
 def size_of(directory: Path) -> int:

@@ -18,12 +18,17 @@ from pathlib import Path
 place = Path(sys.argv[1])
 
 def become_ordinary(*paths):
-    if os.geteuid() == 0 and not sys.argv[2]:
-        for path in paths:
-            os.chown(path, 4321, 4321)
-        os.setgroups([])
-        os.setresgid(4321, 4321, 4321)
-        os.setresuid(4321, 4321, 4321)
+    if sys.argv[2]:
+        # An ordinary user's own namespace gave him root's rights, and no other user to become: capset(2) takes them.
+        import ctypes
+        header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        assert ctypes.CDLL(None).capset(header, none) == 0
+        return
+    for path in paths:
+        os.chown(path, 4321, 4321)
+    os.setgroups([])
+    os.setresgid(4321, 4321, 4321)
+    os.setresuid(4321, 4321, 4321)
 
 def fail_at(event, count, what):
     left = [count]

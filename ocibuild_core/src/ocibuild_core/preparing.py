@@ -43,6 +43,9 @@ def make_ready(given: BuildInput, engine: Engine, session: AuthSession, plans: S
     raise_all(errors)
     for notice in engine.notices:
         given.talk.say(notice)
+    if engine.is_rootless and given.settings.cgroup_parent:
+        # `specconv.ToRootless` in opencontainers/runc, which BuildKit applies to every step.
+        given.talk.warn("--cgroup-parent has no effect: without root the engine puts no step into a cgroup")
     shown = [registry for registry, answer in answers.items() if answer.credential]
     if engine.is_remote and shown:
         # With Bearer tokens the client asks for the token and keeps the password; Basic leaves it no choice

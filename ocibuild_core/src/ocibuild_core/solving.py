@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ocibuild_core.command import solve_arguments
 from ocibuild_core.content_store import NotStoredError, outputs_from_store, plan_for_store, write_archive
 from ocibuild_core.display import Display
-from ocibuild_core.errors import BuildError, OcibuildError, raise_all
+from ocibuild_core.errors import BuildError, ExportError, OcibuildError, raise_all
 from ocibuild_core.failures import Failure
 from ocibuild_core.inputs import entitlements, secret_variables
 from ocibuild_core.lint import WarningCount
@@ -95,7 +95,7 @@ def _solve(  # noqa: PLR0913  # all that one solve is made from
     display.end(failed=has_failed)
     if code != 0:
         _tell_pushes(given.talk, plan, failure)
-        raise_all(_explain(failure, session, code, given.settings))
+        raise_all(_unwritten(failure, staged) or _explain(failure, session, code, given.settings))
     if has_failed:
         raise BuildError(f"the Dockerfile has {warnings.found} warning{'s' if warnings.found > 1 else ''}")
     found = json.loads(metadata.read_bytes()) if metadata.exists() else {}
@@ -153,6 +153,16 @@ def _explain(failure: Failure, session: AuthSession, code: int, settings: BuildS
         why = failure.reason or f"buildctl ended with exit code {code}; its output says why"
         return [BuildError("the build failed", why=why, do=_remedy(failure, settings))]
     return [BuildError(f"the build failed at {name!r}", why=text) for name, text in errors]
+
+
+def _unwritten(failure: Failure, staged: StagedOutputs) -> list[OcibuildError]:
+    """The files that the client could not write: it answers the daemon with the system's own words, path first."""
+    return [
+        ExportError("cannot write the image", why=text.partition(f"{path}: ")[2])
+        for name, text in failure.errors()
+        for path in staged.files.values()
+        if name.startswith("exporting ") and f"{path}: " in text
+    ]
 
 
 def _not_entitled(entitlement: str) -> BuildError:

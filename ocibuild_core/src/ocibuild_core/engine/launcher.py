@@ -159,7 +159,8 @@ def _start(settings: EngineSettings) -> LocalEngine:
         leases.append(state.lease)
         runtime = make_runtime_directory(settings.env, uid)
         leases.append(runtime)
-        start = _Start(settings, programs, state, runtime, is_rootless=uid != 0 or is_mapped)
+        is_rootless = uid != 0 or is_mapped
+        start = _Start(settings, programs, state, runtime, is_rootless=is_rootless)
         keeper = start_keeper(start.keeper_job())
     finally:
         # The keeper holds them on. Where it came to none, the next run sweeps.
@@ -168,5 +169,6 @@ def _start(settings: EngineSettings) -> LocalEngine:
     from ocibuild_core.engine.local import LocalEngine  # noqa: PLC0415  # the daemon starts meanwhile
 
     engine = LocalEngine(settings=settings, programs=programs, keeper=keeper, runtime=runtime.path, state=state)
+    engine.is_rootless = is_rootless
     engine.notices = tuple(notice for notice in (state.notice, few_ids_notice() if is_mapped else "") if notice)
     return engine
