@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import runpy
 import shutil
+import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
@@ -16,6 +19,8 @@ from ocibuild_core.cache_mounts.desk import Desk
 from ocibuild_core.cache_mounts.found import CacheMount, cache_mounts
 from ocibuild_core.cache_mounts.interpreter import COURIER
 from ocibuild_core.cache_mounts.keeping import drop_oldest
+
+import ocibuild_core
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,3 +231,31 @@ def test_archives_are_what_tar_reads(courier: Callable[..., None], mount: Path, 
         courier("out")
     with tarfile.open(fileobj=io.BytesIO((tmp_path / "archive").read_bytes())) as tar:
         assert tar.getnames() == [".", "./file"]
+
+
+def interpreters() -> list[str]:
+    """The Pythons of this machine that the project supports: the tests' own, the system's, and pyenv's."""
+    others = [
+        *Path("/usr/bin").glob("python3.1[1-9]"),
+        *Path("~/.pyenv").expanduser().glob("versions/3.1[1-9].*/bin/python"),
+    ]
+    return sorted({os.path.realpath(one) for one in (sys.executable, *others)})
+
+
+@pytest.mark.parametrize("python", interpreters())
+def test_the_interpreter_and_the_courier_stand_alone(python: str, tmp_path: Path) -> None:
+    """In a root directory that holds nothing else."""
+    installing = (
+        "import json, sys; from pathlib import Path; from ocibuild_core.cache_mounts.interpreter import install;"
+        "print(json.dumps(install(Path(sys.argv[1]))))"
+    )
+    env = {"PYTHONPATH": str(Path(ocibuild_core.__file__).parents[1]), "PATH": os.defpath}
+    asked = subprocess.run([python, "-c", installing, tmp_path], env=env, capture_output=True, check=True)
+    command, environment = json.loads(asked.stdout)
+    (tmp_path / "mounts" / "0").mkdir(parents=True)
+    enter = ["chroot"] if os.geteuid() == 0 else ["unshare", "-r", "chroot"]
+    path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    argv = [shutil.which(enter[0], path=path["PATH"]) or enter[0], *enter[1:], str(tmp_path), *command]
+    subprocess.run([*argv, "out", "0"], env={**path, **environment}, check=True)
+    missing = subprocess.run([*argv, "out", "1"], env={**path, **environment}, check=False, capture_output=True)
+    assert b"FileNotFoundError" in missing.stderr

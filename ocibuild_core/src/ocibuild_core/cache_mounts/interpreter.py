@@ -21,11 +21,19 @@ _PT_INTERP = 3
 
 _ASK = """
 import json, runpy, sys
+from importlib.machinery import PathFinder
 for name in ("zlib", "bz2", "lzma"):  # shutil does without them, and so need not be carried
     sys.modules[name] = None
 runpy.run_path(sys.argv[1], run_name="courier")
 maps = {line.split(maxsplit=5)[5].rstrip("\\n") for line in open("/proc/self/maps") if "/" in line}
-modules = {name: module.__file__ for name, module in sys.modules.items() if getattr(module, "__file__", None)}
+modules = {}
+for name in list(sys.modules):
+    # Not `__file__`: a module may have put another in its place, as `collections.abc` does.
+    package = name.rpartition(".")[0]
+    path = getattr(sys.modules[package], "__path__", ()) if package else None
+    spec = PathFinder.find_spec(name, path)
+    if spec and spec.has_location:
+        modules[name] = spec.origin
 print(json.dumps([sorted(maps), modules]))
 """
 
