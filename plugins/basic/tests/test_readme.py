@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_the_example_of_a_map_is_one() -> None:
     from ocibuild_core.plugin import Secret
 
     after = README.split("# logins.yml", 1)[1].splitlines()[1:]
-    lines = after[: after.index("")]
+    lines = list(itertools.takewhile(lambda line: line not in {"", "```"}, after))
 
     entries = read_map(Secret("\n".join(line.strip() for line in lines)), "README.md")
 
