@@ -239,7 +239,7 @@ def interpreters() -> list[str]:
         *Path("/usr/bin").glob("python3.1[1-9]"),
         *Path("~/.pyenv").expanduser().glob("versions/3.1[1-9].*/bin/python"),
     ]
-    return sorted({os.path.realpath(one) for one in (sys.executable, *others)})
+    return sorted({os.path.realpath(one) for one in (Path(sys.executable), *others)})
 
 
 @pytest.mark.parametrize("python", interpreters())

@@ -52,6 +52,17 @@ def test_killing_the_program_in_the_middle_of_a_step_leaves_nothing(scene: Scene
     scene.build().succeeded()
 
 
+@pytest.mark.parametrize("types", [(), ("gha",)])
+def test_killing_the_program_leaves_no_history_that_holds_a_token(scene: Scene, types: tuple[str, ...]) -> None:
+    scene.write_sleep()
+    with scene.start(settings={"cache_types": types}) as running:
+        running.wait_for_step()
+        assert (scene.state / "root" / "history.db").exists()
+        running.process.kill()
+        running.is_gone()
+    assert (scene.state / "root" / "history.db").exists() is not bool(types)
+
+
 def test_killing_the_program_at_random_moments_leaves_nothing(scene: Scene) -> None:
     scene.build().succeeded()
     for _ in range(RANDOM_KILLS):
