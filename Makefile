@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo demo-wrong-password test test-long check lint types wheels dist dist-check bench setup lock clean image
+.PHONY: help demo demo-wrong-password test test-long check lint types wheels dist dist-check bench setup lock clean image docs picture
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -62,12 +62,20 @@ image: ## Build the task image into dist/: make image PLUGINS=ecr,basic BASE=deb
 	PYTHONPATH=image:engine $(PYTHON) -m taskimage --plugins="$(PLUGINS)" --machine="$(MACHINE)" \
 	    --base="$(BASE)" --base-python="$(BASE_PYTHON)"
 
+docs: ## Build the site into site/; a broken link is an error
+	@scripts/setup.sh docs
+	.venv/docs/bin/python -m scripts.pages site
+
+picture: ## Take the terminal's picture in the README anew
+	@scripts/setup.sh demo
+	$(PYTHON) scripts/picture.py
+
 setup: ## Make .venv alone
 	@scripts/setup.sh test
 
 lock: ## Lock the requirements anew
-	for name in uv go dev image sbom; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
+	for name in uv go dev docs image sbom; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 	    requirements/$$name.in -o requirements/$$name.txt; done
 
 clean:
-	rm -rf .venv .make dist
+	rm -rf .venv .make dist site
