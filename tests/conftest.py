@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ocibuild_testkit.leaks import LeakWatcher
+    from support.fresh_env import Wheelhouse
     from support.hub import DockerHub
     from support.programs import ProgramRunner
     from support.users import OrdinaryUser
@@ -46,6 +47,16 @@ def ordinary_user() -> Iterator[OrdinaryUser]:
 
     with ordinary_user() as user:
         yield user
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Wheelhouse:
+    """The wheels of this repository, built anew."""
+    from support.fresh_env import Wheelhouse
+
+    wheels = Wheelhouse(tmp_path_factory.mktemp("wheels"))
+    wheels.fill()
+    return wheels
 
 
 @pytest.fixture

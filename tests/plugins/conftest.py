@@ -37,16 +37,6 @@ def ocibuild(site: Site) -> Run:
     return run
 
 
-@pytest.fixture(scope="session")
-def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Wheelhouse:
-    """The wheels of this repository, built anew."""
-    from support.fresh_env import Wheelhouse
-
-    wheels = Wheelhouse(tmp_path_factory.mktemp("wheels"))
-    wheels.fill()
-    return wheels
-
-
 @pytest.fixture
 def fresh_environment(tmp_path: Path, wheelhouse: Wheelhouse) -> Callable[..., FreshEnvironment]:
     """Makes a virtual environment with these requirements in it."""
