@@ -158,6 +158,15 @@ def test_without_tls_to_a_daemon_that_wants_it_the_flags_for_it_are_named(
     assert earlier(work)
 
 
+def test_an_entitlement_that_the_daemon_does_not_allow_is_told_with_where_to_allow_it(
+    work: Path, run: ProgramRunner, daemon: Daemon
+) -> None:
+    result = run("build", *flags(daemon), "--allow", "security.insecure", ".", cwd=work).ended_with(1)
+    said = f"see that the BuildKit at {daemon.address} has security.insecure among its insecure-entitlements"
+    assert said in result.stderr
+    assert earlier(work)
+
+
 def test_a_missing_file_is_said_before_anything_is_asked(work: Path, run: ProgramRunner, sandbox: Path) -> None:
     result = run("build", "--addr", "tcp://127.0.0.1:1", "--tlsdir", str(sandbox / "no"), ".", cwd=work).ended_with(2)
     assert "--tlsdir: there is no file" in result.stderr
