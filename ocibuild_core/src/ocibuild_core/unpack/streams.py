@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     Read = Callable[[int], bytes]
 
-PIECE = 256 * 1024
+PIECE = 1024 * 1024
 """How much is handed on at once: with less the threads meet too often."""
 
-_INPUT = 128 * 1024
+_INPUT = 512 * 1024
 _PIECES_AHEAD = 8
 _MAGIC_BYTES = 4
 _GZIP = b"\x1f\x8b"
