@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gowheel.cache import Cache, cache_key, cache_root, file_digest
 
-from taskimage.places import IMAGE, ImageError, build, run
+from taskimage.places import IMAGE, ImageError, build, run, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +70,7 @@ def _make(target: ImageTarget, new: Path, env: Mapping[str, str]) -> None:
 def _bootstrap(target: ImageTarget, rootfs: Path, env: Mapping[str, str]) -> None:
     if not shutil.which("mmdebstrap", path=env.get("PATH", os.defpath)):
         raise ImageError("mmdebstrap is not installed\n  do     apt-get install mmdebstrap")
+    say(f"making the base from Debian's packages for {target.machine.goarch} (a minute or two; kept for a week)")
     perl = rootfs.with_name("no-perl")
     (perl / "DEBIAN").mkdir(parents=True)
     shutil.copy(_DEBIAN / "no-perl.control", perl / "DEBIAN" / "control")
@@ -78,7 +79,7 @@ def _bootstrap(target: ImageTarget, rootfs: Path, env: Mapping[str, str]) -> Non
     run(
         *("mmdebstrap", "--quiet", "--variant=apt", f"--architectures={target.machine.goarch}"),
         f"--include={','.join(packages)}",
-        f"--dpkgopt={_DEBIAN / 'dpkg.cfg'}",
+        *(f"--dpkgopt={line}" for line in (_DEBIAN / "dpkg.cfg").read_text().splitlines()),
         "--hook-directory=/usr/share/mmdebstrap/hooks/merged-usr",
         '--setup-hook=mkdir -p "$1/etc/apt/preferences.d"',
         f"--setup-hook={_NO_USRMERGE}",
@@ -88,5 +89,10 @@ def _bootstrap(target: ImageTarget, rootfs: Path, env: Mapping[str, str]) -> Non
         f"--customize-hook={_TIDY}",
         # A container gets its devices from its runtime, and an ordinary user's build could not make them.
         *("--skip=output/dev", SUITE, rootfs),
-        env={**env, "SOURCE_DATE_EPOCH": _EPOCH},
+        env={**_reachable(env), "SOURCE_DATE_EPOCH": _EPOCH},
     )
+
+
+def _reachable(env: Mapping[str, str]) -> dict[str, str]:
+    """An ordinary user's mmdebstrap works as his subordinate ids, which get into /tmp but not into his home."""
+    return {name: value for name, value in env.items() if name != "TMPDIR" or os.geteuid() == 0}

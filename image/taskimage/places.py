@@ -21,6 +21,11 @@ class ImageError(Exception):
     """The image cannot be made; the text says why and what to do."""
 
 
+def say(text: str) -> None:
+    """Tell what is being done."""
+    print(f"== {text}", file=sys.stderr, flush=True)
+
+
 def run(*command: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: str = "") -> str:
     """Run a program to its end; what it wrote to stdout. ImageError shows all that it said when it fails."""
     ended = subprocess.run(

@@ -12,7 +12,7 @@ from gowheel.cache import file_digest
 from inside.choice import CORE, is_wheel, requirement
 
 from taskimage.lock import constraints, read_lock, requirements, write_sums
-from taskimage.places import PROGRAMS, REPOSITORY, REQUIREMENTS, ImageError, run
+from taskimage.places import PROGRAMS, REPOSITORY, REQUIREMENTS, ImageError, run, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +32,7 @@ def gather_wheels(target: ImageTarget, plugins: Sequence[str], into: Path) -> Lo
         plugins: the items of PLUGINS.
         into: an empty directory.
     """
+    say("building our wheels, fetching the others")
     _build_ours(target, into)
     for item in filter(is_wheel, plugins):
         if not Path(item).is_file():
@@ -70,8 +71,13 @@ def _build_ours(target: ImageTarget, into: Path) -> None:
 
 def _resolve(target: ImageTarget, asked: Sequence[str], wheels: Path, lock: Path) -> Lock:
     """What is asked for with all that it needs, as versions and hashes; the lock file's word counts."""
+    own = {_pin_of(wheel): f"sha256:{file_digest(wheel)}" for wheel in wheels.glob("*.whl")}
+    # An index may have newer versions of what was built here.
+    ours = wheels / "ours.txt"
+    ours.write_text("".join(f"{name}=={version}\n" for name, version in own))
     command: list[str | Path] = [
         *(PROGRAMS / "uv", "pip", "compile", "-q", "-", f"--find-links={wheels}", f"--constraint={lock}"),
+        f"--constraint={ours}",
         *("--no-header", "--no-annotate", "--generate-hashes", "--only-binary=:all:"),
         *(f"--python-version={target.python}", f"--python-platform={target.uv_platform}"),
     ]
@@ -79,7 +85,7 @@ def _resolve(target: ImageTarget, asked: Sequence[str], wheels: Path, lock: Path
     lines = [_as_pin(Path(line)) if is_wheel(line) else line for line in asked]
     locked, found = read_lock(lock.read_text()), read_lock(run(*command, stdin="\n".join(lines)))
     pins = {pin: locked.get(pin, hashes) for pin, hashes in found.items()}
-    own = {_pin_of(wheel): f"sha256:{file_digest(wheel)}" for wheel in wheels.glob("*.whl")}
+    ours.unlink()
     return {pin: (own[pin],) if pin in own else hashes for pin, hashes in pins.items()}
 
 
