@@ -15,14 +15,14 @@ _MODULES = Path(__file__).parent / "go"
 
 
 def compiled(name: str, package: str) -> Path:
-    """The program of a module's package; compiled once for each state of its go.mod and go.sum, then kept.
+    """The program of a module's package; compiled once for each state of its directory, then kept.
 
     Args:
         name: the module's directory below `go`.
         package: what to compile; the program is called like its last part.
     """
     module = _MODULES / name
-    target = _cache() / f"{name}-{_key(module)}" / package.rpartition("/")[2]
+    target = cache_directory() / f"{name}-{_key(module)}" / package.rpartition("/")[2]
     if target.exists():
         return target
     go = shutil.which("go")
@@ -51,10 +51,12 @@ def _compile(go: str, module: Path, package: str, target: Path) -> None:
 
 
 def _key(module: Path) -> str:
-    inputs = b"".join((module / name).read_bytes() for name in ("go.mod", "go.sum"))
+    own = sorted(path.name for path in module.glob("*.go"))
+    inputs = b"".join((module / name).read_bytes() for name in ("go.mod", "go.sum", *own))
     return hashlib.sha256(inputs + os.uname().machine.encode()).hexdigest()[:16]
 
 
-def _cache() -> Path:
+def cache_directory() -> Path:
+    """Where the tests keep what takes long to make or fetch, from run to run."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "ocibuild" / "tests"

@@ -143,12 +143,17 @@ class _Handler(BaseHTTPRequestHandler):
         if self.machine.failures:
             self.machine.failures -= 1
             self._send(503, "")
-        elif self.headers.get("Authorization") != f"bearer {self.machine.bearer}" or self.machine.issuer is None:
+        elif not self._is_bearer() or self.machine.issuer is None:
             self._send(401, "")
         elif query.get("api-version") != ["2.0"]:
             self._send(400, "")
         else:
             self._send(200, json.dumps({"value": self.machine.issuer.token(audience=query["audience"][0])}))
+
+    def _is_bearer(self) -> bool:
+        """Whether GitHub's bearer is shown; the scheme's case does not matter (RFC 9110, section 11.1)."""
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and token == self.machine.bearer
 
     def _send(self, status: int, text: str) -> None:
         content = text.encode()
