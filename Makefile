@@ -68,7 +68,7 @@ docs: ## Build the site into site/; a broken link is an error
 
 picture: ## Take the terminal's picture in the README anew
 	@scripts/setup.sh demo
-	$(PYTHON) scripts/picture.py
+	$(PYTHON) -m scripts.picture docs/images/terminal.svg
 
 setup: ## Make .venv alone
 	@scripts/setup.sh test

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv with everything that the named purpose needs: setup.sh demo|image|test|check
+# Make .venv with everything that the named purpose needs: setup.sh demo|image|test|check|docs
 # Installs Debian packages when run as root; tells an ordinary user which ones to ask for.
 set -eu
 cd "$(dirname "$0")/.."
@@ -9,7 +9,8 @@ case $purpose in
     image) debian="engine image" ;;
     test) debian="engine demo image test check" ;;
     check) debian="engine demo check" ;;
-    *) echo "setup.sh: unknown purpose '$purpose': demo, image, test or check" >&2; exit 2 ;;
+    docs) debian="" ;;
+    *) echo "setup.sh: unknown purpose '$purpose': demo, image, test, check or docs" >&2; exit 2 ;;
 esac
 
 say() { printf '== %s\n' "$*" >&2; }
@@ -60,6 +61,17 @@ if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c '' 2>/dev/null; then
     "$python" -c 'import ensurepip, venv' 2>/dev/null || need_debian python3-venv
     say "making .venv with $("$python" --version)"
     "$python" -m venv .venv
+fi
+
+# The site's generator has an environment of its own, for nothing else needs it.
+if [ "$purpose" = docs ]; then
+    want=$(digest requirements/docs.txt)
+    [ "$(cat .venv/docs/done 2>/dev/null)" != "$want" ] || exit 0
+    say "installing the locked requirements of the site"
+    .venv/bin/python -m venv --clear .venv/docs
+    .venv/docs/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/docs.txt
+    printf '%s' "$want" > .venv/docs/done
+    exit 0
 fi
 
 want=$(digest requirements/uv.txt requirements/dev.txt)

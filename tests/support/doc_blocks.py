@@ -4,7 +4,7 @@ A shell block runs as it stands, in a directory with a Dockerfile, unless the co
 
     <!-- run: registry, keyring -->      with these scenes of `support.doc_scenes`
     <!-- run: continued -->              in the same shell, after the block before it
-    <!-- run: by tests/x/test_y.py -->   by that test, which names the page
+    <!-- run: by tests/x/test_y.py -->   by that test, which names the page; what follows a comma is for readers
     <!-- not run: REASON -->             not at all
 """
 
