@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,14 @@ SHELL = sorted(
     path for folder in ("scripts", "examples", ".ci") for path in (ROOT / folder).rglob("*") if path.is_file()
 )
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
+
+
+def schema_check(schema: str, path: Path, *arguments: str) -> None:
+    """Check a file against the schema that its reader publishes."""
+    program = str(Path(sys.executable).with_name("check-jsonschema"))
+    command = [program, "--builtin-schema", schema, *arguments, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def named(path: Path) -> str:
@@ -49,6 +59,28 @@ def test_actionlint_would_notice(tmp_path: Path) -> None:
     assert subprocess.run([actionlint, wrong], capture_output=True, check=False).returncode != 0
 
 
+def test_the_tests_run_on_every_python_and_processor_that_is_promised() -> None:
+    project = tomllib.loads((ROOT / "ocibuild_core" / "pyproject.toml").read_text())["project"]
+    promised = re.findall(r"Programming Language :: Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    matrix = read(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["test"]["strategy"]["matrix"]
+    assert matrix["python"] == promised
+    assert [runner.endswith("-arm") for runner in matrix["runner"]] == [False, True]
+
+
+@pytest.mark.parametrize(("tag", "is_right"), [("v{}", True), ("{}", False), ("v{}.1", False)])
+def test_a_release_has_its_tag_s_version(tag: str, is_right: bool) -> None:  # noqa: FBT001  # a column of the table
+    project = tomllib.loads((ROOT / "ocibuild_core" / "pyproject.toml").read_text())["project"]
+    steps = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["build"]["steps"]
+    [script] = [step["run"] for step in steps if step.get("name") == "The tag is the version"]
+    env = {**os.environ, "GITHUB_REF_NAME": tag.format(project["version"])}
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=ROOT, env=env, check=False)
+    assert (done.returncode == 0) is is_right
+
+
+def test_the_updates_of_the_actions_are_what_github_understands() -> None:
+    schema_check("vendor.dependabot", ROOT / ".github" / "dependabot.yml")
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=named)
 def test_a_workflow_pins_its_actions_and_asks_for_few_rights(workflow: Path) -> None:
     document = read(workflow)
@@ -60,10 +92,7 @@ def test_a_workflow_pins_its_actions_and_asks_for_few_rights(workflow: Path) -> 
 
 
 def test_the_pipeline_is_one_to_gitlab_s_schema() -> None:
-    program = Path(sys.executable).with_name("check-jsonschema")
-    command = [str(program), "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", str(PIPELINE)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    schema_check("vendor.gitlab-ci", PIPELINE, "--data-transform", "gitlab-ci")
 
 
 def test_the_shell_of_the_pipeline_is_sound() -> None:
