@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ocibuild_testkit.leaks import LeakWatcher
     from ocibuild_testkit.registry import Authority
     from support.fresh_env import Wheelhouse
-    from support.hub import DockerHub
     from support.programs import ProgramRunner
 
 PAGES = pages()
@@ -42,7 +41,6 @@ def stage(
     tls_authority: Authority,
     fresh_secret: Callable[[], str],
     leak_watcher: LeakWatcher,
-    docker_hub: DockerHub,
     request: pytest.FixtureRequest,
 ) -> Iterator[Stage]:
     def wheelhouse() -> Wheelhouse:
@@ -56,7 +54,6 @@ def stage(
             authority=tls_authority,
             fresh_secret=fresh_secret,
             watcher=leak_watcher,
-            hub=docker_hub,
             wheelhouse=wheelhouse,
         )
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ocibuild_testkit.registry import Authority
 
     from support.fresh_env import Wheelhouse
-    from support.hub import DockerHub
     from support.programs import ProgramRunner
 
 ACCOUNT, OTHER_ACCOUNT = "123456789012", "210987654321"
@@ -44,7 +43,6 @@ class Stage:
         authority: signs every certificate here.
         fresh_secret: makes secrets that are looked for in all that is left.
         watcher: does the looking.
-        hub: the stand-in for docker.io.
         wheelhouse: gives the wheels of this repository.
     """
 
@@ -57,16 +55,15 @@ class Stage:
         authority: Authority,
         fresh_secret: Callable[[], str],
         watcher: LeakWatcher,
-        hub: DockerHub,
         wheelhouse: Callable[[], Wheelhouse],
     ) -> None:
         self.running, self.run, self.directory, self.authority = running, run, directory, authority
-        self.fresh_secret, self.watcher, self.hub, self.wheelhouse = fresh_secret, watcher, hub, wheelhouse
+        self.fresh_secret, self.watcher, self.wheelhouse = fresh_secret, watcher, wheelhouse
         self.may_hold_secrets: list[Path] = []
         self.amazon = fake_aws.Cloud(fresh_secret)
         self.aws = running.enter_context(fake_aws.AwsServer(self.amazon, authority))
         self._ca = authority.write(run.home.parent / "ca.pem")
-        self._tables = hub.buildkitd_toml()
+        self._tables = ""
         directory.mkdir()
         self.dockerfile("FROM scratch\nCOPY Dockerfile /\n")
         self.env = {
@@ -161,19 +158,6 @@ def keyring(stage: Stage) -> None:
     stage.env |= {name: value for name, value in service.env.items() if name not in stage.run.env()}
 
 
-def alpine(stage: Stage) -> None:
-    """A Dockerfile on an image of Docker Hub."""
-    stage.dockerfile("FROM alpine\nRUN cat /etc/os-release\n")
-
-
-def podman(stage: Stage) -> None:
-    """A podman with a store of its own."""
-    place = stage.run.home.parent
-    storage = place / "storage.conf"
-    storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{place}/g"\nrunroot = "{place}/r"\n')
-    stage.env["CONTAINERS_STORAGE_CONF"] = str(storage)
-
-
 def plain_config(stage: Stage) -> None:
     """The directory `plain`, in which a password may stand."""
     stage.may_hold_secrets.append(stage.directory / "plain")
@@ -214,8 +198,6 @@ SCENES: dict[str, Callable[[Stage], None]] = {
     "other account": other_account,
     "google": google,
     "keyring": keyring,
-    "alpine": alpine,
-    "podman": podman,
     "plain config": plain_config,
     "token file": token_file,
     "ssh key": ssh_key,
