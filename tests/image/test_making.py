@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support.fresh_env import ROOT, Wheelhouse
 from support.task_image import make_image
+from taskimage.__main__ import fill_context
+from taskimage.base import debian_base
+from taskimage.target import DEBIAN, choose_image_target
 
 if TYPE_CHECKING:
+    from support.hub import DockerHub
     from support.programs import ProgramRunner
     from support.task_image import TaskImage
 
@@ -54,9 +61,6 @@ def test_an_image_from_it_gets_one_more_plugin_with_pip(
 
 
 def test_the_wheels_fit_the_base_and_ours_are_named_shortly(example_wheel: Path, sandbox: Path) -> None:
-    from taskimage.__main__ import fill_context
-    from taskimage.target import choose_image_target
-
     target = choose_image_target(machine="amd64", base="python:3.13-slim-bookworm", python="")
     context = sandbox / "context"
     plugins = fill_context(context, target, f"gcr,{example_wheel}")
@@ -68,6 +72,38 @@ def test_the_wheels_fit_the_base_and_ours_are_named_shortly(example_wheel: Path,
     labels = json.loads((context / "labels.json").read_text())
     assert labels["io.github.ocibuild.plugin.acr"] == "ocibuild-acr 1.0.0, hook API 1"
     assert "ARG BASE=python:3.13-slim-bookworm\n" in (context / "Dockerfile").read_text()
+
+
+PYTHON_IMAGE = "library/python:3.11-slim-bookworm"
+# What Python's own image is to us: Debian with a Python in /usr/local, without git, ssh and newuidmap.
+LIKE_PYTHON = """ARG BASE
+FROM ${BASE}
+RUN dpkg --purge git openssh-client uidmap ca-certificates ocibuild-no-perl
+RUN ln -s /usr/bin/python3 /usr/local/bin/python3
+"""
+
+
+@pytest.mark.long
+def test_it_is_made_on_python_s_image_with_another_s_plugin(
+    docker_hub: DockerHub, example_wheel: Path, run: ProgramRunner, sandbox: Path
+) -> None:
+    base = debian_base(
+        choose_image_target(machine=platform.machine(), base=DEBIAN, python=""), env=os.environ, now=time.time()
+    )
+    (sandbox / "Dockerfile").write_text(LIKE_PYTHON)
+    output = f"registry,name={docker_hub.address}/{PYTHON_IMAGE},insecure=true"
+    run("build", ".", "--image-arg", f"BASE={base}", "--output", output, cwd=sandbox, seconds=600).succeeded()
+
+    archive = sandbox / "image.tar"
+    env = {"BUILDKIT_EXTRA_CONFIG": docker_hub.buildkitd_toml(), "OCIBUILD_STATE_DIR": str(sandbox / "state")}
+    make_image(archive, "--base=python:3.11-slim-bookworm", f"--plugins=gcr,{example_wheel}", env=env)
+
+    with tarfile.open(archive) as tar:
+        config = tar.extractfile(config_of(archive))
+        assert config
+        labels = json.load(config)["config"]["Labels"]
+    plugins = [key.rpartition(".")[2] for key in sorted(labels) if ".plugin." in key]
+    assert plugins == ["acr", "core", "gcr"]
 
 
 @pytest.mark.long
