@@ -48,7 +48,7 @@ for list in $debian; do
     # shellcheck disable=SC2046  # one word a package
     need_debian $(grep -v '^#' "requirements/debian/$list.txt")
 done
-if [ "$purpose" != demo ] && [ "$(dpkg --print-architecture)" = amd64 ]; then
+if [ "$purpose" != demo ] && [ "$purpose" != docs ] && [ "$(dpkg --print-architecture)" = amd64 ]; then
     if [ "$(id -u)" = 0 ]; then dpkg --add-architecture arm64; fi
     need_debian libseccomp-dev:arm64
 fi

@@ -15,6 +15,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "howto/ecr-other-account.md",
         "howto/docker-logins.md",
         "howto/many-registries.md",
+        "howto/settings-file.md",
         "howto/concourse.md",
         "howto/secrets.md",
         "howto/platforms.md",
