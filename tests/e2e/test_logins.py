@@ -206,6 +206,31 @@ def test_a_check_tells_the_verdicts_apart(five: FiveRegistries, run: ProgramRunn
     assert verdicts == ["ok", "not found", "no credential"]
 
 
+def test_registries_are_checked_by_the_way_that_a_build_takes(
+    registry: RegistryServer, tls_registry: RegistryServer, run: ProgramRunner, sandbox: Path
+) -> None:
+    """Plain http on loopback without a word, an unknown authority where that was allowed; nobody else is believed."""
+    for one in (registry, tls_registry):
+        one.push_image("team/base:1", files={"x": "y"})
+    images = [one.reference("team/base:1") for one in (registry, tls_registry)]
+    (sandbox / "Dockerfile").write_text(f"FROM {images[0]}\nCOPY --from={images[1]} / /\n")
+    assert isinstance(tls_registry.auth, PasswordAuth)
+    logins = {"LOGIN": "PASS", "REG_URL": tls_registry.address, "PASS": f"alice:{tls_registry.auth.users['alice']}"}
+
+    def verdicts(code: int, *flags: str, env: dict[str, str] | None = None) -> list[str]:
+        checked = run("ocibuild", "auth", "check", *flags, env={**logins, **(env or {})}, cwd=sandbox).ended_with(code)
+        return [line.split("  ")[0] for line in checked.stdout.splitlines()]
+
+    assert verdicts(0, "--registry-insecure", tls_registry.address) == ["anonymous ok", "ok"]
+    assert verdicts(0, env={"REGISTRY_INSECURE": tls_registry.address}) == ["anonymous ok", "ok"]
+    assert verdicts(1, env={"REGISTRY_CA": f"{tls_registry.address}={__file__}"}) == ["anonymous ok", "unreachable"]
+    assert verdicts(1, "--registry-http", tls_registry.address) == ["anonymous ok", "unreachable"]
+
+    build = run("build", "--preflight", "--registry-insecure", tls_registry.address, ".", env=logins, cwd=sandbox)
+    said = build.succeeded().stderr.splitlines()
+    assert [line.split()[0] for line in said if "  pull  " in line] == ["anonymous", "ok"]
+
+
 def test_a_preflight_ends_the_run_before_the_solve(five: FiveRegistries, run: ProgramRunner, sandbox: Path) -> None:
     (sandbox / "Dockerfile").write_text(f"FROM {five.password.reference('team/none:1')}\n")
     result = run("build", "--preflight", "--login", "basic", ".", env=five.env(), cwd=sandbox).ended_with(3)

@@ -51,7 +51,7 @@ def open_registry() -> Iterator[RegistryServer]:
 
 def check(registry: RegistryServer, credential: Credential | None) -> RegistryCheck:
     ca_file = registry.ca_file if registry.authority else None
-    http = HttpClient(ca_file=ca_file, timeout=5)
+    http = HttpClient(ca_files=[ca_file] if ca_file else (), timeout=5)
     return RegistryCheck(registry.address, credential, http=http, plain_http=not ca_file)
 
 
@@ -122,7 +122,7 @@ def test_nobody_listens() -> None:
 
 def test_a_token_becomes_known_to_whoever_masks(bearer: RegistryServer) -> None:
     learned: list[Secret] = []
-    http = HttpClient(ca_file=bearer.ca_file, timeout=5)
+    http = HttpClient(ca_files=[bearer.ca_file], timeout=5)
     RegistryCheck(bearer.address, RIGHT, http=http, learned=learned.append).login()
     assert len(learned) == 1
     assert learned[0].reveal().count(".") == 2

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import CredentialError, OcibuildError
-from ocibuild_core.registry.check import CheckResult, RegistryCheck, Verdict
-from ocibuild_core.registry.http import HttpClient
+from ocibuild_core.registry.check import CheckResult, Verdict
 from ocibuild_core.registry.reference import parse_reference
+from ocibuild_core.registry.ways import open_check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from ocibuild_core.auth.answers import Answer
     from ocibuild_core.auth.resolver import Resolver
-    from ocibuild_core.registry.reference import ImageReference
+    from ocibuild_core.registry.ways import Ways
     from ocibuild_core.secret import Secret
-    from ocibuild_core.settings.model import Pair
 
 _AT_ONCE = 16
 _SECONDS = 10.0
@@ -71,7 +69,7 @@ _REMEDIES = {
     Verdict.WRONG_PASSWORD: "check user and password or token",
     Verdict.NO_PERMISSION: "give this identity the right, or log in as another",
     Verdict.NOT_FOUND: "check the name and the tag; some registries hide so what an identity may not see",
-    Verdict.UNREACHABLE: "check the name, the network, the proxy and --registry-ca",
+    Verdict.UNREACHABLE: "check the name, the network, the proxy and the --registry- flags",
 }
 
 
@@ -80,7 +78,7 @@ def check_images(
     pushes: Sequence[str],
     *,
     resolver: Resolver,
-    certificates: Sequence[Pair] = (),
+    ways: Ways,
     learned: Callable[[Secret], None] = lambda _: None,
 ) -> list[ImageCheck | OcibuildError]:
     """One answer for each image, in the order given, pulls first.
@@ -89,17 +87,16 @@ def check_images(
         pulls: references of images that must be readable.
         pushes: references that must be writable.
         resolver: who logs in.
-        certificates: `--registry-ca`: file by host.
+        ways: how each registry is spoken to.
         learned: told every token that a registry gave.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    files = {pair.key: Path(pair.value) for pair in certificates}
     wanted = [*((name, False) for name in pulls), *((name, True) for name in pushes)]
     if not wanted:
         return []
     with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(wanted))) as pool:
-        return list(pool.map(lambda item: _check(*item, resolver=resolver, files=files, learned=learned), wanted))
+        return list(pool.map(lambda item: _check(*item, resolver=resolver, ways=ways, learned=learned), wanted))
 
 
 def _check(
@@ -107,7 +104,7 @@ def _check(
     is_push: bool,  # noqa: FBT001  # one half of a pair
     *,
     resolver: Resolver,
-    files: Mapping[str, Path],
+    ways: Ways,
     learned: Callable[[Secret], None],
 ) -> ImageCheck | OcibuildError:
     try:
@@ -115,19 +112,11 @@ def _check(
         answer = resolver.resolve(image.registry)
     except OcibuildError as error:
         return error
-    check = RegistryCheck(
-        image.registry,
-        answer.credential,
-        http=HttpClient(ca_file=_file_for(image, files), timeout=_SECONDS),
-        learned=learned,
-    )
+    way = ways.to(image.registry)
+    check = open_check(image.registry, answer.credential, way, seconds=_SECONDS, learned=learned)
     result = check.push(image) if is_push else check.pull(image)
     return ImageCheck(image=str(image), is_push=is_push, who=_who(answer), result=result)
 
 
 def _who(answer: Answer) -> str:
     return answer.identity if answer.credential is None else f"{answer.identity} ({answer.source})"
-
-
-def _file_for(image: ImageReference, files: Mapping[str, Path]) -> Path | None:
-    return files.get(image.host) or files.get(image.registry)

@@ -37,7 +37,8 @@ def make_ready(given: BuildInput, engine: Engine, session: AuthSession, plans: S
             tell = given.talk.say if answer.credential else given.talk.detail
             tell(f"login  {registry}: {answer.identity}, {answer.source}")
     try:
-        engine.wait_ready()
+        # Where the build ends here, all that is wrong shall be told.
+        engine.wait_ready() if errors else engine.wait_started()
     except OcibuildError as error:
         errors.append(error)
     raise_all(errors)
@@ -60,15 +61,17 @@ def make_ready(given: BuildInput, engine: Engine, session: AuthSession, plans: S
 
 def _preflight(given: BuildInput, session: AuthSession, pushes: Sequence[str]) -> None:
     """Ask every registry for the images of the build. Raises what would fail; unreachable ones are told and left."""
-    from ocibuild_core.needs import images_of  # noqa: PLC0415  # only where it was asked for
+    from ocibuild_core.daemon_config import daemon_config  # noqa: PLC0415  # only where it was asked for
+    from ocibuild_core.needs import images_of  # noqa: PLC0415
     from ocibuild_core.preflight import check_images  # noqa: PLC0415
     from ocibuild_core.registry.check import Verdict  # noqa: PLC0415
+    from ocibuild_core.registry.ways import Ways  # noqa: PLC0415
 
     pulls = [use.reference for use in images_of(given.settings)]
-    certificates = given.settings.registry_certs
+    ways = Ways(daemon_config(given.settings))
     learned = session.redactor.add
     errors: list[OcibuildError] = []
-    for found in check_images(pulls, pushes, resolver=session.resolver, certificates=certificates, learned=learned):
+    for found in check_images(pulls, pushes, resolver=session.resolver, ways=ways, learned=learned):
         if isinstance(found, OcibuildError):
             errors.append(found)
             continue

@@ -36,12 +36,14 @@ class Ambient:
         selection: which plugins may be loaded.
         options: where the options of providers come from.
         keeper: the provider that keeps credentials, or empty.
+        sources: where settings come from, highest precedence first.
     """
 
     login: LoginSettings
     selection: Selection
     options: OptionSources
     keeper: str = ""
+    sources: tuple[Source, ...] = ()
 
 
 def read_ambient(
@@ -61,11 +63,14 @@ def read_ambient(
     own = user_file(env)
     paths = [path for path in (config, own if own and own.is_file() else None) if path]
     files = [read_file(path, trusted=True) for path in paths]
+    documents = (Document(file.values, file.name) for file in files)
+    sources: tuple[Source, ...] = (CommandLine(flags, env), Environment(env), *documents)
     return Ambient(
-        login=_login([CommandLine(flags, env), Environment(env), *(Document(f.values, f.name) for f in files)], files),
+        login=_login(sources, files),
         selection=select_plugins(env=env, no_plugin=flags.get("blocked_plugins") or (), files=files),
         options=OptionSources(env=env, yaml=[OptionDocument(name=file.name, values=file.values) for file in files]),
         keeper=env.get(KEEPER_ENV) or next((_keeper(file) for file in files if KEEPER_KEY in file.values), ""),
+        sources=sources,
     )
 
 

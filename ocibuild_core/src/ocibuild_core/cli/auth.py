@@ -6,12 +6,13 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from ocibuild_core.auth.explain import as_text
 from ocibuild_core.auth.explain import explain as explain_all
+from ocibuild_core.cli.setting_flags import setting_flags
 from ocibuild_core.errors import OcibuildError, UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from ocibuild_core.auth.redact import Redactor
     from ocibuild_core.auth.resolver import Resolver
     from ocibuild_core.dockerfile import ImageUse
+    from ocibuild_core.settings.fields import Field
+    from ocibuild_core.settings.sources import Found, Source
+
+_OF_REGISTRIES = ("registry_certs", "registry_http", "registry_insecure", "buildkit_extra_config")
 
 
 @click.group()
@@ -64,13 +69,12 @@ def explain(hosts: Sequence[str], *, as_json: bool, **flags: Any) -> None:  # no
 @auth.command()
 @click.argument("images", nargs=-1, metavar="[IMAGE]…")
 @click.option("--push", "pushes", multiple=True, metavar="IMAGE", help="Check that this can be pushed to.")
-@click.option("--registry-ca", "certificates", multiple=True, metavar="HOST=FILE", help="CA of a registry.")
+@setting_flags("registry_certs", "registry_http", "registry_insecure")
 @login_flags
 def check(
     images: Sequence[str],
     *,
     pushes: Sequence[str],
-    certificates: Sequence[str],
     as_json: bool,
     **flags: Any,  # noqa: ANN401  # click's values
 ) -> None:
@@ -78,20 +82,20 @@ def check(
 
     The images are those named, and those of a Dockerfile (--file; ./Dockerfile when none is named).
     """
+    from ocibuild_core.daemon_config import daemon_config  # noqa: PLC0415
     from ocibuild_core.preflight import check_images  # noqa: PLC0415  # `explain` has no need of it
     from ocibuild_core.registry.check import Verdict  # noqa: PLC0415
-    from ocibuild_core.settings.sources import CommandLine  # noqa: PLC0415
-    from ocibuild_core.settings.table import FIELDS  # noqa: PLC0415
+    from ocibuild_core.registry.ways import Ways  # noqa: PLC0415
+    from ocibuild_core.settings.resolve import resolve  # noqa: PLC0415
 
     opened = open_ambient(flags)
-    field = next(field for field in FIELDS if field.name == "registry_certs")
-    found = CommandLine({field.name: tuple(certificates)}, {}).find(field)
+    settings = resolve([_OfRegistries(source) for source in opened.sources])
     pulls = [*images, *(use.reference for use in _uses(flags, optional=bool(images or pushes)))]
     results = check_images(
         pulls,
         pushes,
         resolver=opened.resolver,
-        certificates=found.value if found and isinstance(found.value, tuple) else (),
+        ways=Ways(daemon_config(settings)),
         learned=opened.redactor.add,
     )
     rows = [{"error": str(one)} if isinstance(one, OcibuildError) else one.to_json() for one in results]
@@ -138,6 +142,7 @@ class Opened:
 
     resolver: Resolver
     redactor: Redactor
+    sources: Sequence[Source]
 
 
 def open_ambient(flags: dict[str, Any]) -> Opened:
@@ -154,7 +159,17 @@ def open_ambient(flags: dict[str, Any]) -> Opened:
     catalog, options = load_providers(ambient)
     resolver, redactor = make_session_resolver(login=ambient.login, catalog=catalog, options=options, env=env)
     talk.mask = redactor.text
-    return Opened(resolver=resolver, redactor=redactor)
+    return Opened(resolver=resolver, redactor=redactor, sources=ambient.sources)
+
+
+class _OfRegistries(NamedTuple):
+    """What a source says of registries, nothing else: the rest is a build's, and may be malformed here."""
+
+    source: Source
+
+    def find(self, field: Field) -> Found | None:
+        """See `Source.find`."""
+        return self.source.find(field) if field.name in _OF_REGISTRIES else None
 
 
 def _uses(flags: dict[str, Any], *, optional: bool) -> tuple[ImageUse, ...]:

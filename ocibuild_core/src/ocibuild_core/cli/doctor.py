@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ocibuild_core.settings.fields import REPEATED, Kind
-from ocibuild_core.settings.table import FIELDS
+from ocibuild_core.cli.setting_flags import setting_flags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 _SETTINGS = (
     *("dockerfile", "target", "build_args", "login", "login_timeout", "blocked_plugins"),
@@ -23,20 +22,9 @@ _SETTINGS = (
 """The settings of a build that decide what there is to look at."""
 
 
-def _setting_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """A flag for each of them, as `build` has it."""
-    fields = {field.name: field for field in FIELDS}
-    for field in (fields[name] for name in reversed(_SETTINGS)):
-        kind: dict[str, Any] = {"metavar": field.metavar or None, "multiple": field.kind in REPEATED}
-        if field.kind is Kind.BOOL:
-            kind = {"is_flag": True, "default": None}
-        command = click.option(*field.flags, field.name, help=field.help, **kind)(command)
-    return command
-
-
 @click.command()
 @click.argument("hosts", nargs=-1, metavar="[HOST]…")
-@_setting_flags
+@setting_flags(*_SETTINGS)
 @click.option("--config", type=click.Path(), metavar="FILE", help="File of settings.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def doctor(hosts: Sequence[str], *, json_: bool, config: str | None, **values: Any) -> None:  # noqa: ANN401  # click's

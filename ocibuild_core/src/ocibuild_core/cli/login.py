@@ -59,7 +59,7 @@ class TerminalUI:
         from ocibuild_core.registry.check import RegistryCheck, Verdict  # noqa: PLC0415  # not for `logout`
         from ocibuild_core.registry.http import HttpClient  # noqa: PLC0415
 
-        http = HttpClient(ca_file=self.ca_file, timeout=_HTTP_SECONDS)
+        http = HttpClient(ca_files=[self.ca_file] if self.ca_file else (), timeout=_HTTP_SECONDS)
         check = RegistryCheck(registry, credential, http=http, plain_http=self.plain_http, learned=self.redactor.add)
         result = check.login()
         if result.verdict is Verdict.ANONYMOUS_OK:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ocibuild_core.auth.calls import Call, CallTimeout
-from ocibuild_core.registry.check import RegistryCheck, api_host
-from ocibuild_core.registry.hosts import host_of, normalise
-from ocibuild_core.registry.http import HttpClient, Unreachable
+from ocibuild_core.registry.check import api_host
+from ocibuild_core.registry.hosts import host_of
+from ocibuild_core.registry.http import Unreachable
+from ocibuild_core.registry.ways import Way, Ways, open_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,18 +44,12 @@ class Endpoint(NamedTuple):
 
     Args:
         registry: its one name.
-        plain_http: it speaks http.
-        is_insecure: the user says that its certificate need not be trusted.
-        ca_file: who signed its certificate, besides the system's authorities.
-        mirrors: what is asked before it.
+        way: how it is spoken to.
         proxy: what is in between.
     """
 
     registry: str
-    plain_http: bool = False
-    is_insecure: bool = False
-    ca_file: Path | None = None
-    mirrors: tuple[str, ...] = ()
+    way: Way = Way()
     proxy: Proxy | None = None
 
     @property
@@ -72,12 +66,14 @@ class Ping(NamedTuple):
         status: the HTTP status; 0 when there was no answer.
         problem: why there was none.
         ahead: seconds that this machine's clock is ahead of the registry's; None when it did not say.
+        is_plain_http: it was asked without TLS.
     """
 
     endpoint: Endpoint
     status: int = 0
     problem: str = ""
     ahead: float | None = None
+    is_plain_http: bool = False
 
 
 class Network:
@@ -99,7 +95,7 @@ class Network:
         clock: Clock,
     ) -> None:
         self._names = names
-        self._tables = _registry_tables(tables)
+        self._ways = Ways(tables)
         self._env = env
         self._clock = clock
         self._lock = threading.RLock()
@@ -126,19 +122,9 @@ class Network:
         return tuple({proxy.address or proxy.variable: proxy for proxy in found if proxy}.values())
 
     def _endpoint(self, registry: str) -> Endpoint:
-        table = self._tables.get(registry, {})
-        plain = table.get("http")
-        is_plain = bool(plain) if plain is not None else _is_loopback(host_of(registry))
-        authorities = table.get("ca") or [None]
-        mirrors = table.get("mirrors") or ()
-        return Endpoint(
-            registry=registry,
-            plain_http=is_plain,
-            is_insecure=bool(table.get("insecure")),
-            ca_file=Path(authorities[0]) if authorities[0] else None,
-            mirrors=tuple(mirrors),
-            proxy=_proxy_for(api_host(registry), "http" if is_plain else "https", self._env),
-        )
+        way = self._ways.to(registry)
+        scheme = "http" if way.plain_http else "https"
+        return Endpoint(registry=registry, way=way, proxy=_proxy_for(api_host(registry), scheme, self._env))
 
     def _ping_all(self, endpoints: Iterable[Endpoint]) -> Iterable[Ping]:
         calls = [(endpoint, Call(lambda endpoint=endpoint: self._ping(endpoint))) for endpoint in endpoints]  # type: ignore[misc]
@@ -150,11 +136,7 @@ class Network:
                 yield Ping(endpoint=endpoint, problem=f"no answer within {2 * SECONDS:g} s")
 
     def _ping(self, endpoint: Endpoint) -> Ping:
-        try:
-            http = HttpClient(ca_file=endpoint.ca_file, timeout=SECONDS)
-        except OSError as error:
-            return Ping(endpoint=endpoint, problem=f"{endpoint.ca_file}: {error.strerror or error}")
-        check = RegistryCheck(endpoint.registry, None, http=http, plain_http=endpoint.plain_http)
+        check = open_check(endpoint.registry, None, endpoint.way, seconds=SECONDS)
         asked = self._clock.now()
         try:
             response = check.ping()
@@ -163,18 +145,7 @@ class Network:
         half_way = asked + (self._clock.now() - asked) / 2
         said = _parse_date(response.headers.get("Date"))
         ahead = (half_way - said).total_seconds() if said else None
-        return Ping(endpoint=endpoint, status=response.status, ahead=ahead)
-
-
-def _registry_tables(tables: Mapping[str, object]) -> dict[str, Mapping[str, Any]]:
-    found = tables.get("registry")
-    by_key = found.items() if isinstance(found, dict) else ()
-    return {normalise(key) or key: table for key, table in by_key if isinstance(table, dict)}
-
-
-def _is_loopback(host: str) -> bool:
-    """BuildKit takes a registry there for one without TLS (containerd, core/remotes/docker, `MatchLocalhost`)."""
-    return host == "localhost" or host.startswith("127.") or host == "[::1]"
+        return Ping(endpoint=endpoint, status=response.status, ahead=ahead, is_plain_http=check.is_plain_http)
 
 
 def _proxy_for(host: str, scheme: str, env: Mapping[str, str]) -> Proxy | None:

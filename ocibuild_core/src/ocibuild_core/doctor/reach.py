@@ -96,20 +96,23 @@ def _answer(ping: Ping, scene: Scene) -> Finding:
     endpoint = ping.endpoint
     through = f" through the proxy {endpoint.proxy.address}" if endpoint.proxy else ""
     if ping.status in _ANSWERS:
-        scheme = " over plain http" if endpoint.plain_http else ""
-        return fine(f"{endpoint.registry} answers {_ANSWERS[ping.status]}{scheme}{through}")
+        return fine(f"{endpoint.registry} answers {_ANSWERS[ping.status]}{_trust(ping)}{through}")
     if ping.status:
         what = f"{endpoint.registry} answers with HTTP status {ping.status}{through}"
         return failure(what, do="look whether that is a registry, and whether it or a proxy is in trouble")
     is_distrusted = "certificate is not trusted" in ping.problem
-    if is_distrusted and endpoint.is_insecure:
-        return fine(f"{endpoint.registry} answers; its certificate is not looked at (insecure)")
     what = f"{endpoint.registry} cannot be reached{through}"
     do = _remedy_for_trust(ping, scene) if is_distrusted else _remedy(ping)
     # A mirror serves what the registry cannot; an engine elsewhere has a network of its own.
-    if endpoint.mirrors or scene.settings.addr:
+    if endpoint.way.mirrors or scene.settings.addr:
         return warning(what, why=ping.problem, do=do)
     return failure(what, why=ping.problem, do=do)
+
+
+def _trust(ping: Ping) -> str:
+    if ping.is_plain_http:
+        return " over plain http"
+    return ", its certificate unchecked" if ping.endpoint.way.is_insecure else ""
 
 
 def _remedy_for_trust(ping: Ping, scene: Scene) -> str:

@@ -77,6 +77,8 @@ class RegistryCheck:
         http: how it is reached.
         plain_http: the registry speaks http, not https.
         learned: told every Bearer token, so that it can be masked.
+
+    `is_plain_http` says how it is asked.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class RegistryCheck:
         plain_http: bool = False,
         learned: Callable[[Secret], None] = lambda _: None,
     ) -> None:
+        self.is_plain_http = plain_http
         self._base = f"{'http' if plain_http else 'https'}://{api_host(registry)}"
         self._credential = credential
         self._http = http

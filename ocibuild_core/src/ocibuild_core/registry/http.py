@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from email.message import Message
     from pathlib import Path
 
@@ -38,13 +38,18 @@ class HttpClient:
     """Asks; follows no redirect, because that would carry the credential to another host.
 
     Args:
-        ca_file: a certificate authority besides those of the system.
+        ca_files: certificate authorities besides those of the system.
+        checks_certificates: False believes whoever answers.
         timeout: seconds for one answer.
     """
 
-    def __init__(self, *, ca_file: Path | None = None, timeout: float = 10.0) -> None:
+    def __init__(
+        self, *, ca_files: Sequence[Path] = (), checks_certificates: bool = True, timeout: float = 10.0
+    ) -> None:
         self._timeout = timeout
-        self._context = _tls_context(ca_file)
+        self._ca_files = tuple(ca_files)
+        self._checks_certificates = checks_certificates
+        self._context: ssl.SSLContext | None = None
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Response:
         """One request. Raises `Unreachable`."""
@@ -56,14 +61,14 @@ class HttpClient:
             raise Unreachable("the registry names an address that is neither http nor https")
         request = Request(url, method=method, headers=dict(headers), data=body)  # noqa: S310  # checked above
         try:
-            with self._opener().open(request, timeout=self._timeout) as answer:
+            with self._opener(urlsplit(url).scheme).open(request, timeout=self._timeout) as answer:
                 return Response(status=answer.status, headers=answer.headers, body=answer.read(_LARGEST_BODY))
         except URLError as error:
             raise Unreachable(_reason(error.reason)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Unreachable(_reason(error)) from None
 
-    def _opener(self) -> Any:  # noqa: ANN401  # urllib's opener, imported late
+    def _opener(self, scheme: str) -> Any:  # noqa: ANN401  # urllib's opener, imported late
         from urllib.request import (  # noqa: PLC0415
             HTTPHandler,
             HTTPSHandler,
@@ -73,17 +78,32 @@ class HttpClient:
 
         # Without handlers for errors and redirects every status comes back as it is.
         opener = OpenerDirector()
-        for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler(context=self._context)):
-            opener.add_handler(handler)
+        opener.add_handler(ProxyHandler())
+        opener.add_handler(HTTPHandler() if scheme == "http" else HTTPSHandler(context=self._tls_context()))
         return opener
 
+    def _tls_context(self) -> ssl.SSLContext:
+        """Made once. Raises `Unreachable` for an authority that cannot be read."""
+        if self._context is None:
+            self._context = _tls_context(self._ca_files)
+            if not self._checks_certificates:
+                import ssl
 
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+                self._context.check_hostname = False
+                self._context.verify_mode = ssl.CERT_NONE
+        return self._context
+
+
+def _tls_context(ca_files: Sequence[Path]) -> ssl.SSLContext:
     import ssl
 
     context = ssl.create_default_context()
-    if ca_file:
-        context.load_verify_locations(ca_file)
+    for file in ca_files:
+        try:
+            context.load_verify_locations(file)
+        except OSError as error:
+            why = "no certificate" if isinstance(error, ssl.SSLError) else error.strerror or error
+            raise Unreachable(f"{file}: {why}") from None
     return context
 
 
