@@ -60,6 +60,7 @@ def test_an_image_from_it_gets_one_more_plugin_with_pip(
     assert "(ocibuild-acr 1.0.0)" in result.succeeded().stdout
 
 
+@pytest.mark.long
 def test_the_wheels_fit_the_base_and_ours_are_named_shortly(example_wheel: Path, sandbox: Path) -> None:
     target = choose_image_target(machine="amd64", base="python:3.13-slim-bookworm", python="")
     context = sandbox / "context"
