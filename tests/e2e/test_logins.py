@@ -5,11 +5,20 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from ocibuild_testkit.registry import Identity, PasswordAuth, RegistryServer, TokenAuth, busybox_files
+from ocibuild_testkit.registry import (
+    GatedRegistry,
+    Identity,
+    IssuedPasswords,
+    PasswordAuth,
+    RegistryServer,
+    TokenAuth,
+    busybox_files,
+)
 from support.missing import need_program
 from support.programs import PROGRAMS
 
@@ -192,6 +201,33 @@ def test_a_token_registry_that_refuses_is_told_with_identity_and_remedy(
     assert registry.address in result.stderr
     assert says in result.stderr
     assert remedy in result.stderr
+
+
+@pytest.mark.parametrize("action", ["pull", "push"])
+def test_a_password_whose_time_is_over_is_told_as_that(
+    tls_authority: Authority, fresh_secret: Callable[[], str], run: ProgramRunner, sandbox: Path, action: str
+) -> None:
+    """As ECR says it: 403, `DENIED`, and that the token has expired."""
+    alice = Identity(username="alice", password=fresh_secret())
+    passwords = IssuedPasswords()
+    passwords.issue(alice, expires_at=datetime.now(UTC) - timedelta(minutes=1))
+    with GatedRegistry(passwords, tls=tls_authority) as registry:
+        registry.push_image("team/base:1", files={"x": "y"})
+        base, push = (registry.reference("team/base:1"), ()) if action == "pull" else ("scratch", ("--push",))
+        (sandbox / "Dockerfile").write_text(f"FROM {base}\nCOPY Dockerfile /\n")
+        env = {
+            "LOGIN": "PASS",
+            "PASS": f"alice:{alice.password}",
+            "REG_URL": registry.url,
+            "REGISTRY_CA": f"{registry.address}={registry.ca_file}",
+        }
+        result = run("build", "-t", registry.reference("team/app:1"), *push, ".", env=env, cwd=sandbox).ended_with(3)
+
+        assert f"plugin 'basic' (ocibuild-basic 0.1.0): {registry.address} refused the login" in result.stderr
+        assert "refused the login: the credential has expired\n" in result.stderr
+        assert "shown to it: user alice" in result.stderr
+        assert "do     get a new credential" in result.stderr
+        assert {one.status for one in registry.requests if one.username} == {403}
 
 
 def test_a_check_tells_the_verdicts_apart(five: FiveRegistries, run: ProgramRunner, sandbox: Path) -> None:
