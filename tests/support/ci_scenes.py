@@ -46,12 +46,14 @@ class Machine:
     Args:
         user: who runs the jobs.
         index: a directory with wheels.
+        pipx_libraries: what pipx shares between the environments that it makes.
         run: runs programs.
         home: the user's home here.
     """
 
     user: OrdinaryUser
     index: Path
+    pipx_libraries: Path
     run: ProgramRunner
     home: Path
 
@@ -66,7 +68,7 @@ class Machine:
             "CI": "true",
             "PIPX_HOME": str(self.home / "pipx"),
             "PIPX_BIN_DIR": str(self.home / "bin"),
-            "PIPX_SHARED_LIBS": str(self.user.home / "pipx-shared"),
+            "PIPX_SHARED_LIBS": str(self.pipx_libraries),
             "PIPX_DEFAULT_PYTHON": str(Path(sys.base_prefix) / "bin" / "python3"),
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(self.index),
