@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support.doc_blocks import ROOT, pages
 
+from ocibuild_core import errors
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -50,6 +52,37 @@ def test_a_message_that_nobody_prints_is_found() -> None:
     assert len(CASES) >= 70
     for invented in ("no such message as this", "the registry's … is of no use", "PASS is not what it was"):
         assert not any(_says(text, invented) for root in _PRODUCT for text in _texts(ROOT / root))
+
+
+def stated() -> Iterator[tuple[str, int]]:
+    """Each message of the page of troubles, with the exit code that its section or its row states."""
+    code = 0
+    for line in (ROOT / "docs" / "troubleshooting.md").read_text("utf-8").splitlines():
+        heading = re.match(r"## .*\(exit code (\d)\)", line)
+        code = int(heading[1]) if heading else code
+        if line.startswith("| `"):
+            row = line.split("|")[1]
+            own = re.search(r"\(exit code (\d)\)", row)
+            yield from ((quote, int(own[1]) if own else code) for quote in re.findall(r"`([^`]+)`", row))
+
+
+@pytest.mark.parametrize(("quote", "code"), list(stated()))
+def test_a_message_ends_with_the_exit_code_of_its_section(quote: str, code: int) -> None:
+    codes = {error for text, error in _errors(ROOT / _PRODUCT[0]) if _says(text, quote)}
+    assert not codes or code in codes
+
+
+@cache
+def _errors(root: Path) -> tuple[tuple[str, int], ...]:
+    """The text of every error that core raises, and its exit code."""
+    trees = (ast.parse(path.read_text("utf-8")) for path in sorted(root.rglob("*.py")))
+    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
+    named = ((call, getattr(errors, getattr(call.func, "id", ""), None)) for call in calls)
+    return tuple(
+        (_text(call.args[0]), kind.exit_code)
+        for call, kind in named
+        if isinstance(kind, type) and issubclass(kind, errors.OcibuildError)
+    )
 
 
 def _says(text: str, quote: str) -> bool:
