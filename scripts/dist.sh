@@ -22,6 +22,7 @@ else
     source=$work/source
     mkdir "$source"
     git archive "$commit" | tar -x -C "$source"
+    git diff --quiet "$commit" || echo "dist.sh: what is not committed in this checkout is not part of $sources" >&2
 fi
 
 # Without isolation: the build backend is the locked one of .venv.
