@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from ocibuild_buildkit import binary
 from ocibuild_core.engine import EngineSettings, launch
 from ocibuild_core.errors import UsageError
 from support.footprint import descendants
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.engine_scene import Running, Scene
+    from support.programs import ProgramRunner
 
 VERSION = "github.com/moby/buildkit v0.32.2"
 
@@ -128,3 +134,47 @@ def test_root_without_the_right_to_mount_is_told(own_scene: Scene) -> None:
     assert running.process.returncode == 5
     assert running.facts["error"].startswith("BuildKit cannot run as root here\n")
     assert "privileged" in running.facts["error"]
+
+
+# Listens where buildkitd will, and serves nobody, until the test lets buildkitd begin.
+_LISTEN_FIRST = """
+import os, socket, sys, time
+path = sys.argv[1].split("=", 1)[1].replace("buildkitd.toml", "buildkitd.sock")
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(path)
+    listener.listen()
+    time.sleep(1.5)
+os.unlink(path)
+os.execv(os.environ["REAL"], [os.environ["REAL"], *sys.argv[1:]])
+"""
+_IMPATIENT = """
+from ocibuild_core.cli import main
+from ocibuild_core.engine import local
+local._CLIENT_PATIENCE = 0.3
+main.build()
+"""
+
+
+@pytest.mark.e2e
+def test_a_client_does_not_wait_for_a_daemon_longer_than_it_may(run: ProgramRunner, sandbox: Path) -> None:
+    """The first client is ended, and what it said is not shown; another builds when the daemon serves."""
+    programs = sandbox / "bin"
+    programs.mkdir()
+    for name in ("buildctl", "runc", "rootlesskit"):
+        (programs / name).symlink_to(binary(name))
+    daemon = programs / "buildkitd"
+    real = f"REAL={binary('buildkitd')}"
+    daemon.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && exec {binary("buildkitd")} --version\n'
+        f"exec env {real} {sys.executable} -c '{_LISTEN_FIRST}' \"$@\"\n"
+    )
+    daemon.chmod(0o755)
+    (sandbox / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    env = {**run.env(), "PATH": f"{programs}:{run.env()['PATH']}"}
+    command = [sys.executable, "-c", _IMPATIENT, "--progress", "plain", "."]
+
+    done = subprocess.run(command, cwd=sandbox, env=env, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("#")
+    assert "error" not in done.stdout + done.stderr

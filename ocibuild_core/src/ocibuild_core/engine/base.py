@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
     from ocibuild_core.engine.client import Watch
     from ocibuild_core.engine.solve import Solver
     from ocibuild_core.engine.versions import Feature
+
+
+class SlowStartError(Exception):
+    """A daemon takes so long to serve that a client which waits for it would give up."""
 
 
 class Engine(ABC):
@@ -35,13 +41,17 @@ class Engine(ABC):
     def describe(self) -> str:
         """Version, origin and place, for people. May run a program; `str(engine)` is the same."""
 
+    def wait_started(self) -> None:
+        """Wait until a solve can be begun, which itself waits for what is left. Errors as of `wait_ready`."""
+        self.wait_ready()
+
     @abstractmethod
     def wait_ready(self) -> None:
         """Wait until it takes builds. EngineError when it died, cannot be reached, or the deadline has passed."""
 
     @abstractmethod
     def require(self, features: Iterable[Feature]) -> None:
-        """Raise EngineError when a BuildKit that is not ours is too old for one of these. After `wait_ready`."""
+        """Raise EngineError when a BuildKit that is not ours is too old for one of these. After `wait_started`."""
 
     def solve(
         self,
@@ -52,7 +62,7 @@ class Engine(ABC):
         on_event: Callable[[Mapping[str, Any]], None] | None = None,
         secret_names: Collection[str] = (),
     ) -> int:
-        """Run `buildctl build` with these arguments; its exit code. After `wait_ready`.
+        """Run `buildctl build` with these arguments; its exit code.
 
         Whatever is raised meanwhile (by a signal's handler, by a callback) ends the client before it leaves here.
 
@@ -68,14 +78,25 @@ class Engine(ABC):
         Raises:
             EngineError: the daemon died meanwhile, or the client could not be run or was killed.
         """
-        self.wait_ready()
-        return self._solver.run(
+        run = partial(
+            self._solver.run,
             arguments,
             self._solver.environment(env, secret_names),
             on_output=on_output,
             on_event=on_event,
             watch=self._watch(),
         )
+        if on_output is not None:
+            # The client starts while the daemon does. Not on a terminal: it would leave it in disorder if that failed.
+            self.wait_started()
+            with suppress(SlowStartError):
+                return run(on_start=self._wait_with_client)
+        self.wait_ready()
+        return run(on_start=lambda: None)
+
+    def _wait_with_client(self) -> None:
+        """`wait_ready`, while a client waits for the daemon, too. SlowStartError when that may give up too soon."""
+        self.wait_ready()
 
     @abstractmethod
     def _watch(self) -> Watch:
@@ -84,7 +105,7 @@ class Engine(ABC):
     def content_store(self) -> Path | None:
         """The directory of images' blobs, with one for each digest algorithm in it; None when we cannot read it.
 
-        After `wait_ready`. Before the first build it may not be there yet.
+        Before the first build it may not be there yet.
         """
         return None
 

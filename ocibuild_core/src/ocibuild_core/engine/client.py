@@ -122,11 +122,16 @@ class ClientRun:
 
         Args:
             watch: notices the engine's end.
-            on_start: told the process id.
+            on_start: told the process id; what it raises ends the client, and nothing that it said is handed on.
         """
         try:
             child = self._start()
-            on_start(child.pid)
+            try:
+                on_start(child.pid)
+            except BaseException:
+                child.kill()
+                self._close()
+                raise
             while not child.has_ended():
                 self._pump(child, child.patience, watch)
             self._drain()
@@ -202,6 +207,9 @@ class ClientRun:
         finally:
             if self._child:
                 self._child.kill()
-            for fd in self._sinks:
-                os.close(fd)
-            self._sinks.clear()
+            self._close()
+
+    def _close(self) -> None:
+        for fd in self._sinks:
+            os.close(fd)
+        self._sinks.clear()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import time
 from typing import TYPE_CHECKING
 
 from ocibuild_core.engine import rootless
-from ocibuild_core.engine.base import Engine
+from ocibuild_core.engine.base import Engine, SlowStartError
 from ocibuild_core.engine.client import Watch
 from ocibuild_core.engine.collection import has_secret_history, is_due, prune_arguments
 from ocibuild_core.engine.config import SOCKET
@@ -21,17 +22,23 @@ from ocibuild_core.engine.versions import CACHE_LIMIT, Version, check_features, 
 from ocibuild_core.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from ocibuild_core.engine.find import Programs
     from ocibuild_core.engine.keeper import Keeper
+    from ocibuild_core.engine.readiness import Probe
     from ocibuild_core.engine.settings import EngineSettings
     from ocibuild_core.engine.state import State
     from ocibuild_core.engine.versions import Feature
 
 _POLL = 0.002
 """Seconds between looks while the daemon does not listen yet; from then on it wakes us."""
+_CLIENT_PATIENCE = 10.0
+"""Seconds that a client is left waiting for a daemon that does not serve yet: it gives up after 20
+(https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md)."""
+_WAKING = 1.0
+"""Seconds between looks at the time while the daemon listens."""
 _GRACE = 1.0
 """Seconds between TERM and KILL. Nobody is connected any more; then it takes about 5 ms."""
 _ANSWERING = 5.0
@@ -64,6 +71,7 @@ class LocalEngine(Engine):
         self._state = state
         self._deadline = time.monotonic() + settings.start_timeout
         self._ready_since: float | None = None
+        self._probe: Probe | None = None
         self._questions: dict[Path, Capture] = {}
         self._versions: dict[Path, Version | None] = {}
         self._is_stopping = False
@@ -80,24 +88,51 @@ class LocalEngine(Engine):
         number = show_version(version) if version else "(unknown version)"
         return f"BuildKit {number} from {origin}, {kept} in {self._state.lease.path}"
 
+    def wait_started(self) -> None:
+        """See `Engine`. It listens, then."""
+        if self._ready_since is None:
+            self._wait_until(lambda probe: probe.is_listening())
+
     def wait_ready(self) -> None:
-        """See `Engine`."""
+        """See `Engine`. It serves, then."""
+        self._wait_ready()
+
+    def _wait_with_client(self) -> None:
+        self._wait_ready(patience=_CLIENT_PATIENCE)
+
+    def _wait_ready(self, patience: float = math.inf) -> None:
         if self._ready_since is not None:
             return
-        from ocibuild_core.engine.readiness import Probe  # noqa: PLC0415  # `socket` loads while the daemon does
+        give_up = time.monotonic() + patience
 
-        self._ask_versions()
-        probe = Probe(self._socket)
-        try:
-            while not probe.is_serving():
-                self._wait_for_news(probe.fd)
-        except EngineError:
-            self.require([CACHE_LIMIT])  # if it is too old, then that is why
-            raise
-        finally:
-            probe.close()
+        def is_serving(probe: Probe) -> bool:
+            if time.monotonic() > give_up:
+                raise SlowStartError
+            return probe.is_serving()
+
+        self._wait_until(is_serving)
+        self._hang_up()
         self.require([CACHE_LIMIT])
         self._ready_since = time.monotonic()
+
+    def _wait_until(self, is_enough: Callable[[Probe], bool]) -> None:
+        if self._probe is None:
+            from ocibuild_core.engine.readiness import Probe  # noqa: PLC0415  # `socket` loads while the daemon does
+
+            self._ask_versions()
+            self._probe = Probe(self._socket)
+        try:
+            while not is_enough(self._probe):
+                self._wait_for_news(self._probe.fd)
+        except EngineError:
+            self._hang_up()
+            self.require([CACHE_LIMIT])  # if it is too old, then that is why
+            raise
+
+    def _hang_up(self) -> None:
+        if self._probe:
+            self._probe.close()
+            self._probe = None
 
     def require(self, features: Iterable[Feature]) -> None:
         """See `Engine`. The wheel's BuildKit is as new as we are."""
@@ -113,6 +148,9 @@ class LocalEngine(Engine):
     def content_store(self) -> Path | None:
         """See `Engine`. BuildKit names the directory above after its executor and snapshotter: `runc-overlayfs`."""
         found = list(self._state.root.glob("*/content"))
+        if not found:
+            self.wait_ready()  # a new daemon makes it before it serves
+            found = list(self._state.root.glob("*/content"))
         return found[0] / "blobs" if len(found) == 1 else None
 
     def request_stop(self) -> None:
@@ -123,6 +161,7 @@ class LocalEngine(Engine):
 
     def stop(self) -> None:
         """See `Engine`."""
+        self._hang_up()
         self._order_stop()
         for question in self._questions.values():
             question.abandon()
@@ -173,7 +212,7 @@ class LocalEngine(Engine):
         poller.register(self._keeper.fd, select.POLLIN)
         if connection is not None:
             poller.register(connection, select.POLLIN)
-        timeout = left if connection is not None else min(left, _POLL)
+        timeout = min(left, _WAKING if connection is not None else _POLL)
         if any(fd == self._keeper.fd for fd, _ in poller.poll(timeout * 1000)):
             self._check_alive()
 

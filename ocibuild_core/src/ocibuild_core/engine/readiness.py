@@ -32,11 +32,15 @@ class Probe:
         """What to wait for: readable when there is news. None while nobody listens: then only time helps."""
         return self._connection.fileno() if self._connection else None
 
+    def is_listening(self) -> bool:
+        """Whether it takes connections; it may be long until it serves. Never waits."""
+        return self._connection is not None or self._connect()
+
     def is_serving(self) -> bool:
         """Whether the first frame has come. Never waits."""
-        if self._connection is None and not self._connect():
+        if not self.is_listening():
             return False
-        assert self._connection is not None  # noqa: S101  # _connect says so
+        assert self._connection is not None  # noqa: S101  # is_listening says so
         try:
             received = self._connection.recv(_FRAME_HEADER - len(self._received))
         except BlockingIOError:

@@ -53,7 +53,7 @@ class Solver:
             env["PATH"] = f"{self._programs}:{env.get('PATH', '')}"
         return env
 
-    def run(
+    def run(  # noqa: PLR0913  # a command, and who is told what of it
         self,
         arguments: Sequence[str],
         env: Mapping[str, str],
@@ -61,6 +61,7 @@ class Solver:
         on_output: Callable[[bytes], None] | None,
         on_event: Callable[[Mapping[str, Any]], None] | None,
         watch: Watch,
+        on_start: Callable[[], None],
     ) -> int:
         """Run `buildctl build`; see `Engine.solve`.
 
@@ -70,6 +71,7 @@ class Solver:
             on_output: see there.
             on_event: see there.
             watch: notices the engine's end.
+            on_start: called once the client runs; see `ClientRun.run`.
         """
         # On a terminal the client would tell of the trace it writes; so there the events are asked for afterwards.
         is_asked_later = on_output is None
@@ -80,7 +82,12 @@ class Solver:
             on_event=on_event,
             trace_at=len(self.client) + 1,
         )
-        code = client.run(watch, self._keeper.watch_client)
+
+        def started(pid: int) -> None:
+            self._keeper.watch_client(pid)
+            on_start()
+
+        code = client.run(watch, started)
         if code:
             watch.check()
         if code < 0:
