@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 _SOURCES = ("image", "ocibuild_core", "plugins", "engine", "requirements/image.txt", "requirements/sbom.txt")
 _ARCHIVE = "task-image.tar"
-_WEEK = 7 * 24 * 3600
+_DAY = 24 * 3600
+_WEEK = 7 * _DAY
 EPOCH = 1700000000
 """The date of the tests' images."""
 
@@ -57,7 +59,12 @@ def kept_image() -> Path:
     cache = Cache(root=cache_root(os.environ).parent / "image")
     inputs = {str(path.relative_to(REPOSITORY)): file_digest(path) for path in _source_files()}
     key = cache_key({"sources": inputs, "week": int(time.time() // _WEEK), "python": sys.version})
-    return cache.get("tests", key, lambda new: make_image(new / _ARCHIVE)) / _ARCHIVE
+    kept = cache.get("tests", key, lambda new: make_image(new / _ARCHIVE))
+    # Each change of a source leaves an image behind; another checkout's tests may be using theirs.
+    for other in cache.root.glob("tests-*"):
+        if other != kept and other.stat().st_mtime < time.time() - _DAY:
+            shutil.rmtree(other, ignore_errors=True)
+    return kept / _ARCHIVE
 
 
 def _source_files() -> Iterator[Path]:
