@@ -44,7 +44,8 @@ def test_as_json_it_has_every_setting_and_one_command_a_target(work: Path, run: 
     first, last = shown["commands"]
     assert "target=one" in first
     assert "target=one" not in last
-    assert f"type=docker,dest={work}/image/image.tar" in last
+    assert "type=image,push=false" in last
+    assert f"docker archive {work}/image/image.tar" in shown["copied"]
 
 
 def test_secrets_are_masked(work: Path, run: ProgramRunner, fresh_secret: Callable[[], str]) -> None:

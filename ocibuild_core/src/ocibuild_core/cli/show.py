@@ -12,6 +12,7 @@ from ocibuild_core.auth.docker_config import load_user_config
 from ocibuild_core.auth.redact import Redactor
 from ocibuild_core.build import plan_targets
 from ocibuild_core.command import solve_arguments
+from ocibuild_core.content_store import outputs_from_store, plan_for_store
 from ocibuild_core.image_args import ImageArgument, image_references
 from ocibuild_core.inputs import secret_values
 from ocibuild_core.secret import MASK, Secret
@@ -80,22 +81,23 @@ def _shown(
         ImageArgument(name=name, reference=reference, layout=_PRIVATE / "layout", digest=_DIGEST)
         for name, reference in image_references(settings).items()
     ]
-    commands = [
-        [
-            *("buildctl", f"--addr={address}", "build"),
-            *solve_arguments(
-                settings,
-                plan,
-                progress=progress,
-                metadata=_PRIVATE / "metadata.json",
-                files=_files(plan),
-                images=images,
-                proxy_args=dict.fromkeys(proxy_names, MASK),
-            ),
-        ]
-        for plan in plan_targets(settings, targets, Talk(), env)
-    ]
-    return {"settings": dict(_settings(settings)), "commands": commands}
+    commands, copied = [], []
+    for plan in plan_targets(settings, targets, Talk(), env):
+        files = _files(plan)
+        # An engine of our own is asked for an image, of which the archives are made here.
+        taken = () if settings.addr else outputs_from_store(plan, settings)
+        arguments = solve_arguments(
+            settings,
+            plan_for_store(plan, taken),
+            progress=progress,
+            metadata=_PRIVATE / "metadata.json",
+            files=files,
+            images=images,
+            proxy_args=dict.fromkeys(proxy_names, MASK),
+        )
+        commands.append(["buildctl", f"--addr={address}", "build", *arguments])
+        copied += [f"{output.type} archive {files[output]}" for output in taken]
+    return {"settings": dict(_settings(settings)), "commands": commands, "copied": copied}
 
 
 def _as_text(shown: Mapping[str, Any], mask: Callable[[str], str]) -> str:
@@ -109,7 +111,8 @@ def _as_text(shown: Mapping[str, Any], mask: Callable[[str], str]) -> str:
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     lines = [f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}" for name, value, origin in rows]
     commands = [shlex.join(map(mask, command)) for command in shown["commands"]]
-    return "\n".join([*lines, *([""] if lines else []), *commands])
+    copied = [f"# {mask(text)}: copied from the engine's content store" for text in shown["copied"]]
+    return "\n".join([*lines, *([""] if lines else []), *commands, *copied])
 
 
 def _as_json(shown: Mapping[str, Any], mask: Callable[[str], str]) -> str:
