@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_basic.provider import BasicProvider
 from ocibuild_core.engine import environment as children
+from ocibuild_core.exporters import ocibuild_exporters
 from ocibuild_core.settings.table import FIELDS
 from ocibuild_core.spellings import Owner, spelt
 from ocibuild_ecr import ocibuild_auth_providers as ecr_providers
@@ -66,6 +67,12 @@ def _environment() -> Iterator[str]:
         if names:
             yield f"| {', '.join(names)} | {_cell(field.help)} |"
     yield from ("", "How each is written, and its other spellings: [params](params.md).")
+    yield from ("", "## Outputs", "", "Options of an output, where `--output NAME,key=value` does not say them.", "")
+    yield from ("| variable | option | meaning |", "|---|---|---|")
+    for exporter in ocibuild_exporters():
+        for option, spellings in spelt(Owner.of_exporter(exporter)):
+            name = f"`{exporter.name},{option.name}=`"
+            yield f"| {_names(spellings.variables())} | {name} | {_cell(option.help)} |"
     for title, provider in _providers():
         yield from ("", f"## {title}", "", "| variable | meaning |", "|---|---|")
         yield from _options(provider)
