@@ -99,6 +99,7 @@ class TestPull:
         assert {one.username for one in amazon.registries[HOST_A].requests if one.status == 200} == {"AWS"}
 
     def test_nobody_has_to_name_the_plugin(self, amazon: Amazon, user: dict[str, str]) -> None:
+        amazon.cloud.answer_ecr_last()
         result = amazon.build("-v", env=user).succeeded()
 
         assert f"the private base of {HOST_A}" in result.stdout
@@ -124,6 +125,7 @@ class TestPull:
         assert "via web identity (ECR_WEB_IDENTITY_TOKEN)" in result.stderr
 
     def test_an_instance_s_role_opens_it(self, amazon: Amazon, fresh_secret: Callable[[], str]) -> None:
+        amazon.cloud.answer_ecr_last()
         with Machine(amazon.cloud.add_session(PULL_A), make_secret=fresh_secret) as machine:
             result = amazon.build("-v", "--login", "ecr", env=machine.instance_env()).succeeded()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from fake_aws.sigv4 import HttpRequest, Signature, claimed, is_valid
 
 _SKEW = timedelta(minutes=5)
 _LONGER_THAN_ANYBODY_WAITS = 5.0
+_PATIENCE = 20.0
+_UNTIL_READ = 0.5  # for the answer to be read by a thread that gets little time
 
 
 class Refusal(Exception):
@@ -126,6 +129,8 @@ class Cloud:
         self._broken: dict[str, object] = {}
         self._refused: dict[str, Refusal] = {}
         self._held_back: set[str] = set()
+        self._is_patient = False
+        self._named = threading.Event()
 
     # -- setting it up
 
@@ -165,6 +170,10 @@ class Cloud:
         """Let whoever asks for this wait, longer than anybody does."""
         self._held_back.add(action)
 
+    def answer_ecr_last(self) -> None:
+        """Let ECR wait for STS to have told the caller's name, which a busy machine may ask for later."""
+        self._is_patient = True
+
     def count(self, action: str) -> int:
         """How often an action was granted or refused to a good signature."""
         return sum(call.action == action for call in self.calls)
@@ -197,7 +206,10 @@ class Cloud:
             raise self._refused[action]
         if self._broken.get(action) is not None:
             return self._broken[action]
+        if self._is_patient and action == "ecr:GetAuthorizationToken" and self._named.wait(_PATIENCE):
+            time.sleep(_UNTIL_READ)
         if action == "sts:GetCallerIdentity":
+            self._named.set()
             return {"Arn": owner.arn, "UserId": "AIDAEXAMPLE", "Account": owner.account}
         if action == "sts:AssumeRole":
             return self._assume(owner, params)
