@@ -19,6 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _wrap(item: pytest.Item) -> pytest.Item:
+    assert item.parent is not None  # a test is in a module
     return InNamespace.from_parent(item.parent, name=item.name, original=item)
 
 
