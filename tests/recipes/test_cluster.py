@@ -94,7 +94,7 @@ def daemon(objects: Objects, certificates: Path, registry: RegistryServer, user:
     own = registry.buildkitd_toml()
     config.write_text(objects["ConfigMap", "buildkitd"]["data"]["buildkitd.toml"] + own)
     places = {
-        "unix:///run/user/1000/buildkit/": f"unix://{place}/",
+        "unix:///run/user/1000/": f"unix://{place}/",
         "tcp://0.0.0.0:1234": "tcp://127.0.0.1:0",
         "=/certificates/": f"={certificates}/daemon/",
         "=/config/": f"={place}/",
@@ -156,9 +156,20 @@ def test_the_client_builds_with_the_daemon_and_a_stranger_does_not(
             # As if the daemon had been reached by the service's name.
             "BUILDKIT_TLS_SERVERNAME": name[1],
         }
-        result = run(*command, env=env, cwd=work, user=ordinary_user).succeeded()
+        # What `allowPrivilegeEscalation: false` is to the kernel: no newuidmap, so no BuildKit of its own.
+        result = run("setpriv", "--no-new-privs", *command, env=env, cwd=work, user=ordinary_user).succeeded()
         assert "built in the cluster" in result.stdout
         assert registry.client().tags("team/app") == ("1",)
+
+        [one] = objects["StatefulSet", "buildkitd"]["spec"]["template"]["spec"]["containers"]
+        probe = [word.replace("/run/user/1000/", f"{place}/") for word in one["readinessProbe"]["exec"]["command"]]
+        assert probe == [
+            word.replace("/run/user/1000/", f"{place}/") for word in one["livenessProbe"]["exec"]["command"]
+        ]
+        inside = {"PATH": f"{binary('buildctl').parent}:/usr/bin:/bin"}
+        assert "linux/" in run("env", *probe, env=inside, cwd=work, user=ordinary_user).succeeded().stdout
+        [state] = [mount["mountPath"] for mount in one["volumeMounts"] if mount["name"] == "state"]
+        assert (place / Path(state).relative_to("/home/user") / "buildkitd.lock").exists()
 
         stranger = make_certificates(folder, ordinary_user, place / "stranger")
         for wrong in (
