@@ -120,7 +120,12 @@ def _of_others(wheels: Wheelhouse) -> Path:
             pytest.fail(f"what the recipes install cannot be had\n{done.stderr}", pytrace=False)
         for wheel in wheels.directory.glob("*.whl"):
             (fresh / wheel.name).unlink(missing_ok=True)
-        fresh.replace(kept)
+        try:
+            fresh.replace(kept)
+        except OSError:
+            # Another run may have been quicker.
+            if not kept.exists():
+                raise
     return kept
 
 
