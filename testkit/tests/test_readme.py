@@ -40,7 +40,7 @@ def test_the_contract_example_passes(pytester: pytest.Pytester) -> None:
     pytester.syspathinsert()
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     sys.modules.pop("ocibuild_example", None)
-    assert result.parseoutcomes() == {"passed": 16}
+    assert result.parseoutcomes() == {"passed": 18}
 
 
 def test_the_registry_example_runs() -> None:
