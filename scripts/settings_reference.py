@@ -23,6 +23,7 @@ _TYPES = {
     Kind.BOOL: "boolean",
     Kind.LIST: "list",
     Kind.ITEMS: "text, or in YAML a list",
+    Kind.OUTPUTS: "list, in which `key=value` belongs to the item before it",
     Kind.PAIRS: "list of `name=value`, or in YAML a map",
     Kind.NAMED: "text",
     Kind.DURATION: "duration",
@@ -62,7 +63,7 @@ def _value_schema(field: Field) -> dict[str, Any]:
             return {"type": "boolean"}
         case Kind.CHOICE:
             return {"enum": list(field.choices)}
-        case Kind.LIST | Kind.ITEMS:
+        case Kind.LIST | Kind.ITEMS | Kind.OUTPUTS:
             return {"anyOf": [scalar, many]}
         case Kind.PAIRS:
             return {"anyOf": [many, {"type": "object", "additionalProperties": scalar}]}

@@ -84,6 +84,31 @@ def test_an_image_is_pushed_when_told_so(work: Path, run: ProgramRunner, registr
     assert "tar+zstd" in json.loads(manifest)["layers"][0]["mediaType"]
 
 
+def test_a_variable_holds_outputs_with_their_options(work: Path, run: ProgramRunner, registry: RegistryServer) -> None:
+    one, two, three = (registry.reference(f"image:{number}") for number in (1, 2, 3))
+    pushes = f'registry,name={one},compression=zstd,{{registry,"name={two},{three}"}}'
+
+    run("build", ".", env={"OUTPUTS": f"docker,dest=a.tar,{pushes},digest,dest=digest"}, cwd=work).succeeded()
+
+    assert registry.client().tags("image") == ("1", "2", "3")
+    assert tarfile.is_tarfile(work / "a.tar")
+    assert (work / "digest").read_text().startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "code", "says"),
+    [
+        ("dest=a.tar", 2, "OUTPUTS 'dest=a.tar': no exporter is named\n  do     write OUTPUTS docker,dest=image.tar"),
+        ("docker,", 2, "OUTPUTS '': no exporter is named"),
+        ("docker,dest=a.tar,digests", 4, "no exporter 'digests' is installed; did you mean 'digest'?"),
+    ],
+)
+def test_a_variable_that_names_no_output_is_told(
+    outputs: str, code: int, says: str, work: Path, run: ProgramRunner
+) -> None:
+    assert says in run("build", ".", env={"OUTPUTS": outputs}, cwd=work).ended_with(code).stderr
+
+
 def test_compression(work: Path, run: ProgramRunner) -> None:
     run("build", "-o", "oci,dest=plain.tar", ".", cwd=work).succeeded()
     assert layer_types(work / "plain.tar") == {"tar+gzip"}

@@ -28,7 +28,14 @@ WRITTEN = {
     Kind.SIZE: "1KiB",
     Kind.PATH: "{file}",
 }
-READ = {Kind.BOOL: True, Kind.LIST: ("x",), Kind.ITEMS: ("x",), Kind.DURATION: 5.0, Kind.SIZE: 1024}
+READ = {
+    Kind.BOOL: True,
+    Kind.LIST: ("x",),
+    Kind.ITEMS: ("x",),
+    Kind.OUTPUTS: ("x",),
+    Kind.DURATION: 5.0,
+    Kind.SIZE: 1024,
+}
 KEYS = {field.name: key for key, field in yaml_fields()}
 
 

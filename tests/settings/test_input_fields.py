@@ -37,7 +37,7 @@ PREFIXES = {
     "BUILDKIT_SECRETTEXT_": "secret_texts",
 }
 SAMPLES = {Kind.BOOL: "true", Kind.PAIRS: "k=v"}
-READ = {Kind.BOOL: True, Kind.LIST: ("x",), Kind.ITEMS: ("x",)}
+READ = {Kind.BOOL: True, Kind.LIST: ("x",), Kind.ITEMS: ("x",), Kind.OUTPUTS: ("x",)}
 BY_NAME = {field.name: field for field in FIELDS}
 # Files that settings name are read at once, so these have tests of their own.
 WITHOUT_FILES = [name for name in CONTRACT if not name.endswith("_file")]

@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ocibuild_core.settings.values import parse_bool, parse_duration, split_go_path, split_list, split_pair
+from ocibuild_core.settings.values import (
+    parse_bool,
+    parse_duration,
+    split_go_path,
+    split_list,
+    split_outputs,
+    split_pair,
+)
 
 
 @pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
@@ -52,6 +59,36 @@ def test_lists_split_at_commas_untrimmed_and_braces_protect(text: str, items: tu
 @given(st.lists(st.text(st.characters(exclude_characters=",{}")), min_size=1))
 def test_items_without_commas_and_braces_come_back(items: list[str]) -> None:
     assert split_list(",".join(items)) == tuple(items)
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("digest", ("digest",)),
+        ("docker,digest", ("docker", "digest")),
+        ("registry,name=r.example/a:1", ("registry,name=r.example/a:1",)),
+        (
+            "docker,dest=a.tar,registry,name=r/a,insecure=true,./out",
+            (
+                "docker,dest=a.tar",
+                "registry,name=r/a,insecure=true",
+                "./out",
+            ),
+        ),
+        ("type=oci,dest=a,type=tar,dest=b", ("type=oci,dest=a", "type=tar,dest=b")),
+        ('{registry,"name=r/a,r/b"},{digest},tar,dest=x', ('registry,"name=r/a,r/b"', "digest", "tar,dest=x")),
+        ("dest=a.tar", ("dest=a.tar",)),
+        ("docker,", ("docker", "")),
+        ("", ("",)),
+    ],
+)
+def test_an_option_belongs_to_the_output_before_it(text: str, items: tuple[str, ...]) -> None:
+    assert split_outputs(text) == items
+
+
+@given(st.lists(st.text(st.characters(exclude_characters=",={}"), min_size=1), min_size=1))
+def test_names_alone_are_a_list(names: list[str]) -> None:
+    assert split_outputs(",".join(names)) == split_list(",".join(names))
 
 
 def test_a_pair_splits_at_the_first_equals_sign() -> None:

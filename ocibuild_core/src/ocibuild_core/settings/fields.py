@@ -19,6 +19,8 @@ class Kind(Enum):
     LIST = "list"
     ITEMS = "items"
     """Like LIST, but a text is one item, with all its commas."""
+    OUTPUTS = "outputs"
+    """Like LIST, but `key=value` belongs to the item before it."""
     PAIRS = "pairs"
     NAMED = "named"
     """PAIRS whose value is the name of the variable that holds it: for secrets, which nothing of ours repeats."""
@@ -27,7 +29,10 @@ class Kind(Enum):
     CHOICE = "choice"
 
 
-REPEATED = (Kind.LIST, Kind.ITEMS, Kind.PAIRS)
+LISTS = (Kind.LIST, Kind.ITEMS, Kind.OUTPUTS)
+"""What is a list where a list can be written."""
+
+REPEATED = (*LISTS, Kind.PAIRS)
 """What a flag may be given several times for."""
 
 

@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ocibuild_core.errors import UsageError
-from ocibuild_core.settings.fields import Field, Kind, Scope
+from ocibuild_core.settings.fields import LISTS, Field, Kind, Scope
 from ocibuild_core.settings.model import Pair
-from ocibuild_core.settings.values import parse_bool, parse_duration, parse_size, split_list, split_pair
+from ocibuild_core.settings.values import parse_bool, parse_duration, parse_size, split_list, split_outputs, split_pair
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ class CommandLine(NamedTuple):
         if field.kind is Kind.PAIRS:
             pairs = (self._pair(text, origin) for text in _texts(value))
             return Found(tuple(pair for pair in pairs if pair), origin)
-        if field.kind in (Kind.LIST, Kind.ITEMS):
+        if field.kind in LISTS:
             return Found(tuple(_texts(value)), origin)
         if field.kind is Kind.BOOL:
             return Found(bool(value), origin)
@@ -159,6 +159,8 @@ def parse_text(field: Field, text: str, origin: str) -> object:  # noqa: PLR0911
                 return split_list(text)
             case Kind.ITEMS:
                 return (text,)
+            case Kind.OUTPUTS:
+                return split_outputs(text)
             case Kind.PAIRS:
                 return tuple(_pair(item, origin) for item in split_list(text))
             case Kind.CHOICE:
@@ -173,7 +175,7 @@ def _from_document(field: Field, value: object, origin: str) -> object:
     match field.kind, value:
         case Kind.BOOL, bool():
             return value
-        case Kind.LIST | Kind.ITEMS, list():
+        case Kind.LIST | Kind.ITEMS | Kind.OUTPUTS, list():
             return tuple(_scalar(item, origin) for item in value)
         case Kind.PAIRS, dict():
             return tuple(Pair(key=str(key), value=_scalar(item, origin), origin=origin) for key, item in value.items())

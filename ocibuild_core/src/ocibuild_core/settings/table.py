@@ -104,7 +104,7 @@ FIELDS: tuple[Field, ...] = (
         name="output",
         help="Exporter and where it writes: docker,dest=image.tar. Without any: image/, if that directory exists.",
         group=OUTPUT,
-        kind=Kind.LIST,
+        kind=Kind.OUTPUTS,
         scope=Scope.HOST,
         flags=("--output", "-o"),
         env=("OUTPUTS",),

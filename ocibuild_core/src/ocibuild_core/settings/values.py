@@ -53,6 +53,21 @@ def split_list(text: str) -> tuple[str, ...]:
     return tuple(items)
 
 
+def split_outputs(text: str) -> tuple[str, ...]:
+    """As `split_list`, but `key=value` belongs to the item before it; braces around an item go.
+
+    >>> split_outputs("registry,name=r.example/a:1,digest")
+    ('registry,name=r.example/a:1', 'digest')
+    """
+    items: list[str] = []
+    for item in split_list(text):
+        if items and "=" in item and not item.startswith(("{", "type=")):
+            items[-1] += f",{item}"
+        else:
+            items.append(item[1:-1] if item.startswith("{") and item.endswith("}") else item)
+    return tuple(items)
+
+
 def split_pair(text: str) -> tuple[str, str]:
     """`key=value` at the first `=`; the value may hold more of them and may be empty.
 
