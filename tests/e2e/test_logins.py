@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ocibuild_testkit.registry import (
+    Authority,
     GatedRegistry,
     Identity,
     IssuedPasswords,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocibuild_testkit.leaks import LeakWatcher
-    from ocibuild_testkit.registry import Authority
     from ocibuild_testkit.registry_fixtures import RegistryFactory
     from support.programs import ProgramRunner
 
@@ -259,7 +259,8 @@ def test_registries_are_checked_by_the_way_that_a_build_takes(
 
     assert verdicts(0, "--registry-insecure", tls_registry.address) == ["anonymous ok", "ok"]
     assert verdicts(0, env={"REGISTRY_INSECURE": tls_registry.address}) == ["anonymous ok", "ok"]
-    assert verdicts(1, env={"REGISTRY_CA": f"{tls_registry.address}={__file__}"}) == ["anonymous ok", "unreachable"]
+    other = Authority().write(sandbox / "other.pem")
+    assert verdicts(1, env={"REGISTRY_CA": f"{tls_registry.address}={other}"}) == ["anonymous ok", "unreachable"]
     assert verdicts(1, "--registry-http", tls_registry.address) == ["anonymous ok", "unreachable"]
 
     build = run("build", "--preflight", "--registry-insecure", tls_registry.address, ".", env=logins, cwd=sandbox)
