@@ -66,7 +66,7 @@ def test_a_certificate_that_is_not_there_is_named() -> None:
 
 
 def test_registries_without_tls_or_with_a_certificate_that_is_not_checked() -> None:
-    assert tables(REGISTRY_HTTP="a.example,b.example:5000", REGISTRY_INSECURE="c.example") == {
+    assert tables(REGISTRY_HTTP_HOSTS="a.example,b.example:5000", REGISTRY_INSECURE_HOSTS="c.example") == {
         "registry": {
             "a.example": {"http": True},
             "b.example:5000": {"http": True},
@@ -76,5 +76,5 @@ def test_registries_without_tls_or_with_a_certificate_that_is_not_checked() -> N
 
 
 def test_two_settings_that_contradict_each_other_are_both_named() -> None:
-    with pytest.raises(UsageError, match="REGISTRY_INSECURE and REGISTRY_HTTP both set 'http'"):
-        tables(REGISTRY_HTTP="a.example", REGISTRY_INSECURE="a.example")
+    with pytest.raises(UsageError, match="REGISTRY_INSECURE_HOSTS and REGISTRY_HTTP_HOSTS both set 'http'"):
+        tables(REGISTRY_HTTP_HOSTS="a.example", REGISTRY_INSECURE_HOSTS="a.example")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from support.namespaces import run_in_namespace
@@ -126,6 +127,8 @@ show()
 print((place / "image" / "rootfs" / "sub").stat().st_mode & 0o777)
 """
     tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
+    for parent in tmp_path.parents:
+        if parent == Path(gettempdir()):
+            break
         parent.chmod(0o755)
     assert said("true", code, tmp_path) == [" 0o555 rootfs rootfs/sub", "0"]

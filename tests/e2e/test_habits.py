@@ -59,7 +59,7 @@ def test_a_registry_without_tls_is_named(work: Path, run: ProgramRunner, registr
     (work / "Dockerfile").write_text(f"FROM {address}/base:1\n")
     refused = run("build", ".", cwd=work).ended_with(1)
     assert "HTTP response to HTTPS client" in refused.stdout
-    for argv, env in ((("--registry-http", address), {}), ((), {"REGISTRY_HTTP": address})):
+    for argv, env in ((("--registry-http", address), {}), ((), {"REGISTRY_HTTP_HOSTS": address})):
         run("build", *argv, ".", cwd=work, env=env).succeeded()
         assert files_of(work) == {"f": b"over http"}
 
@@ -75,9 +75,9 @@ def test_a_registry_with_a_certificate_of_nobody_is_named(
     run("build", "--registry-insecure", tls_registry.address, ".", cwd=work, env=login).succeeded()
     assert files_of(work) == {"f": b"over tls"}
     result = run(
-        "build", "--addr", "tcp://127.0.0.1:9", ".", cwd=work, env={"REGISTRY_INSECURE": "r.example"}
+        "build", "--addr", "tcp://127.0.0.1:9", ".", cwd=work, env={"REGISTRY_INSECURE_HOSTS": "r.example"}
     ).ended_with(2)
-    assert "asked for: REGISTRY_INSECURE" in result.stderr
+    assert "asked for: REGISTRY_INSECURE_HOSTS" in result.stderr
 
 
 def test_a_secret_may_be_named_in_a_file_of_settings(work: Path, run: ProgramRunner, registry: RegistryServer) -> None:

@@ -258,7 +258,7 @@ def test_registries_are_checked_by_the_way_that_a_build_takes(
         return [line.split("  ")[0] for line in checked.stdout.splitlines()]
 
     assert verdicts(0, "--registry-insecure", tls_registry.address) == ["anonymous ok", "ok"]
-    assert verdicts(0, env={"REGISTRY_INSECURE": tls_registry.address}) == ["anonymous ok", "ok"]
+    assert verdicts(0, env={"REGISTRY_INSECURE_HOSTS": tls_registry.address}) == ["anonymous ok", "ok"]
     other = Authority().write(sandbox / "other.pem")
     assert verdicts(1, env={"REGISTRY_CA": f"{tls_registry.address}={other}"}) == ["anonymous ok", "unreachable"]
     assert verdicts(1, "--registry-http", tls_registry.address) == ["anonymous ok", "unreachable"]

@@ -112,7 +112,7 @@ class LocalEngine(Engine):
 
         self._wait_until(is_serving)
         self._hang_up()
-        self.require([CACHE_LIMIT])
+        self.require(())
         self._ready_since = time.monotonic()
 
     def _wait_until(self, is_enough: Callable[[Probe], bool]) -> None:
@@ -126,7 +126,7 @@ class LocalEngine(Engine):
                 self._wait_for_news(self._probe.fd)
         except EngineError:
             self._hang_up()
-            self.require([CACHE_LIMIT])  # if it is too old, then that is why
+            self.require(())  # if it is too old, then that is why
             raise
 
     def _hang_up(self) -> None:
@@ -135,10 +135,10 @@ class LocalEngine(Engine):
             self._probe = None
 
     def require(self, features: Iterable[Feature]) -> None:
-        """See `Engine`. The wheel's BuildKit is as new as we are."""
+        """See `Engine`. Its configuration alone asks for a limit of the cache. The wheel's BuildKit is as new as we are."""
         if self._programs.origin != FROM_PATH:
             return
-        wanted = tuple(features)
+        wanted = (CACHE_LIMIT, *features)
         for program in (self._programs.buildkitd, self._programs.buildctl):
             check_features(self._version(program), wanted, what=f"{program} on PATH")
 
