@@ -135,7 +135,7 @@ class LocalEngine(Engine):
             self._probe = None
 
     def require(self, features: Iterable[Feature]) -> None:
-        """See `Engine`. Its configuration alone asks for a limit of the cache. The wheel's BuildKit is as new as we are."""
+        """See `Engine`. What it is configured with asks for a limit of the cache. The wheel is as new as we are."""
         if self._programs.origin != FROM_PATH:
             return
         wanted = (CACHE_LIMIT, *features)
