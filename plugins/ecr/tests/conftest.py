@@ -32,7 +32,8 @@ def loaded_sdk() -> None:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine's STS may be slower than its ECR: the caller's name is waited for."""
-    monkeypatch.setattr("ocibuild_ecr.login._CALLER_GRACE", 3.0)
+    monkeypatch.setattr("ocibuild_ecr.login._CALLER_GRACE", 20.0)
+    monkeypatch.setattr("ocibuild_ecr.login._CALLER_SECONDS", 20.0)  # moto loads its STS when it is first asked
 
 
 @pytest.fixture(autouse=True)
