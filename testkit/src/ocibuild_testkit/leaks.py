@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -122,7 +122,9 @@ class LeakWatcher:
         )
 
     def _find_in_file(self, path: Path) -> Iterator[Leak]:
-        yield from self.find(str(path), f"the name of {self.mask(str(path))}")
+        in_name = self.find(str(path), "")
+        if in_name:
+            yield from (replace(leak, where=f"the name of {self.mask(str(path))}") for leak in in_name)
         found: dict[str, Leak] = {}
         for part in _overlapping_parts(path, self._longest):
             found.update({leak.secret: leak for leak in self.find(part, str(path))})
