@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from support.footprint import descendants, mounts, processes
+from support.footprint import descendants, left_mounts, mounts, processes
 from support.missing import fail_missing
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class Running:
         keeper = self.facts.get("keeper")
         if keeper and Path(f"/proc/{keeper}/cmdline").exists() and Path(f"/proc/{keeper}/cmdline").read_bytes():
             left.append(f"keeper {keeper}")
-        left += [f"mount {place}" for place in mounts() - self._before if str(self._scene.directory) in place]
+        left += [f"mount {place}" for place in left_mounts(self._before, self._scene.directory)]
         # Not by a glob, which fails when a group goes away under its eyes.
         groups = (path for path, _, _ in os.walk("/sys/fs/cgroup") if identifier in Path(path).name)
         left += [f"cgroup {path}" for path in groups]

@@ -66,6 +66,11 @@ def mounts() -> frozenset[str]:
     return frozenset(line.split(" ")[4] for line in lines)
 
 
+def left_mounts(before: frozenset[str], directory: Path) -> set[str]:
+    """The mount points since then in a run's directory or of a runc; others are those of tests beside this one."""
+    return {place for place in mounts() - before if str(directory) in place or "/runc" in place}
+
+
 def processes() -> dict[int, str]:
     """Every process of the machine, by pid, with its arguments."""
     found: dict[int, str] = {}
