@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,8 +22,6 @@ from ocibuild_core.auth.config_files import (
 from ocibuild_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.programs import ProgramRunner
     from support.strangers import Stranger
     from support.users import OrdinaryUser
@@ -138,8 +137,20 @@ def warnings() -> list[str]:
 def test_no_file_is_no_config(tmp_path: Path, warnings: list[str]) -> None:
     assert read_config(tmp_path / "none", named=True, warn=warnings.append) is None
     (tmp_path / "file").touch()
-    assert read_config(tmp_path / "file" / "config.json", named=True, warn=warnings.append) is None
+    assert read_config(tmp_path / "file" / "config.json", named=False, warn=warnings.append) is None
+    assert read_config(Path("/dev/null/config.json"), named=True, warn=warnings.append) is None
     assert warnings == []
+
+
+def test_the_file_in_place_of_its_directory_is_said(tmp_path: Path, warnings: list[str]) -> None:
+    """`DOCKER_CONFIG=~/.docker/config.json`: who wrote that has logins there, and must not go on without them."""
+    file = tmp_path / "config.json"
+    file.write_text('{"credsStore": "x"}')
+    path, named = docker_config_path({"DOCKER_CONFIG": str(file)})
+    assert path
+    with pytest.raises(UsageError, match=f"{file} is a file") as caught:
+        read_config(path, named=named, warn=warnings.append)
+    assert "the directory of config.json" in caught.value.do
 
 
 def test_a_link_is_followed(tmp_path: Path, warnings: list[str]) -> None:

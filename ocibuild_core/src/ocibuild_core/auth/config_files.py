@@ -95,7 +95,15 @@ def read_config(path: Path, *, named: bool, warn: Callable[[str], None]) -> Conf
     """
     try:
         content, info = _read(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        if named and path.parent.is_file():
+            raise UsageError(
+                f"the docker config {path} cannot be read",
+                why=f"{path.parent} is a file",
+                do="name the directory of config.json in DOCKER_CONFIG, not the file",
+            ) from None
         return None
     except OSError as error:
         if named:
