@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from support.programs import ProgramRunner
@@ -81,3 +82,15 @@ def test_the_images_of_a_dockerfile_are_explained_alone(work: Path, run: Program
         "frontend.example": ["# syntax frontend.example/dockerfile:1 (line 1)"],
         "unused.example": ["FROM unused.example/never:1 (line 6)"],
     }
+
+
+@pytest.mark.parametrize(
+    "command", [("ocibuild", "auth", "explain"), ("ocibuild", "auth", "check"), ("build", "--explain")]
+)
+def test_a_password_that_nobody_asked_for_is_mentioned(
+    sandbox: Path, run: ProgramRunner, fresh_secret: Callable[[], str], command: tuple[str, ...]
+) -> None:
+    """Whoever looks why he is anonymous is told what a build would tell him."""
+    (sandbox / "Dockerfile").write_text("FROM scratch\n")
+    result = run(*command, env={"PASS": f"alice:{fresh_secret()}"}, cwd=sandbox).succeeded()
+    assert result.stderr.count("warning: PASS is ignored: set LOGIN=PASS") == 1

@@ -89,6 +89,7 @@ def collect_needs(pairs: Iterable[tuple[str, str]]) -> tuple[Need, ...]:
 
 def explain(resolver: Resolver, pairs: Iterable[tuple[str, str]]) -> list[Explanation]:
     """The decisions for these registries and for those that the user's options name outright, made side by side."""
+    resolver.tell_what_is_unused()
     owed = [(registry, "named by an option") for registry in resolver.owed([registry for registry, _ in pairs])]
     needs = collect_needs([*pairs, *owed])
     answers = resolver.resolve_all([need.registry for need in needs])

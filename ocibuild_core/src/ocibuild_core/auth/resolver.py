@@ -83,7 +83,7 @@ class Resolver:
         Raises:
             OcibuildError: whoever was named and failed; several as one `Failures`.
         """
-        self._tell_what_is_unused()
+        self.tell_what_is_unused()
         targets = [normalise(registry) or registry for registry in pushed]
         needed = [*(normalise(registry) or registry for registry in registries), *targets]
         owed, failures = owed_registries(self._rules, needed)
@@ -97,7 +97,8 @@ class Resolver:
                 _log.warning("%s: the build pushes to it, and there is no credential for it", name)
         return answers
 
-    def _tell_what_is_unused(self) -> None:
+    def tell_what_is_unused(self) -> None:
+        """Warn of what was set for a provider that nobody named, and so does nothing."""
         for provider in self._rules.providers.values():
             if provider.explicit:
                 continue

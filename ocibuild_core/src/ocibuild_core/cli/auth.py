@@ -90,6 +90,7 @@ def check(
 
     opened = open_ambient(flags)
     settings = resolve([_OfRegistries(source) for source in opened.sources])
+    opened.resolver.tell_what_is_unused()
     pulls = [*images, *(use.reference for use in _uses(flags, optional=bool(images or pushes)))]
     results = check_images(
         pulls,
