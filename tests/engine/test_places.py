@@ -145,6 +145,16 @@ def test_a_chosen_directory_of_somebody_else_is_refused() -> None:
     assert caught.value.why == "it belongs to another user"
 
 
+def test_a_chosen_directory_that_all_may_write_to_is_refused(short: Path) -> None:
+    """In /tmp anybody could have put a link in the place of what is emptied, logged to, or run."""
+    short.chmod(0o1777)
+    with pytest.raises(EngineError, match="cannot be used") as caught:
+        state({}, short)
+    assert caught.value.why.startswith("everybody may write to it")
+    assert list(short.iterdir()) == []
+    assert released(state({}, short / "own").lease) == short / "own"
+
+
 def test_while_one_build_holds_the_state_the_next_gets_one_of_its_own_and_says_so(short: Path) -> None:
     first = state({}, short)
     second = state({}, short)

@@ -15,6 +15,8 @@ def remove_tree(path: Path) -> bool:
 
     shutil.rmtree would do, but its import alone takes longer than this removal.
     """
+    if path.is_symlink():
+        return _try(os.unlink, os.fspath(path))  # what it leads to is not ours
     is_gone = True
     for directory, subdirectories, files in os.walk(path, topdown=False, onerror=None):
         for name in files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -94,8 +95,12 @@ def take_state(chosen: Path | None, env: Mapping[str, str], uid: int, *, scratch
 
 def _take(place: Path, uid: int) -> State:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if place.stat().st_uid != uid:
+    status = place.stat()
+    if status.st_uid != uid:
         raise PermissionError(0, "it belongs to another user")
+    if status.st_mode & stat.S_ISVTX and status.st_mode & stat.S_IWOTH:
+        # As /tmp: whoever comes first could have put a link in the place of what we are going to write.
+        raise PermissionError(0, "everybody may write to it; name a directory of its own in there")
     lease = lease_existing(place)
     if lease:
         return State(lease=lease, is_kept=True, swept=(place, _ONCE))
