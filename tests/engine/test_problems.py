@@ -136,6 +136,29 @@ def test_root_without_the_right_to_mount_is_told(own_scene: Scene) -> None:
     assert "privileged" in running.facts["error"]
 
 
+_ON_A_FULL_DISK = """
+import os, pathlib, resource
+from ocibuild_core.engine import EngineSettings, launch
+from ocibuild_core.errors import EngineError
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    launch(EngineSettings(env=dict(os.environ), state_dir=pathlib.Path("state")))
+except EngineError as error:
+    print(error)
+"""
+
+
+@pytest.mark.e2e
+def test_where_nothing_can_be_written_that_is_told(run: ProgramRunner, sandbox: Path) -> None:
+    """No file may have any content: as on a full disk, where directories can still be made."""
+    command = [sys.executable, "-c", _ON_A_FULL_DISK]
+    done = subprocess.run(command, cwd=sandbox, env=run.env(), capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.startswith("the engine could not be started\n")
+    assert "File too large" in done.stdout
+    assert "make room" in done.stdout
+    assert done.stderr == ""
+
+
 # Listens where buildkitd will, and serves nobody, until the test lets buildkitd begin.
 _LISTEN_FIRST = """
 import os, socket, sys, time

@@ -18,7 +18,7 @@ from ocibuild_core.engine.privileges import check_root, few_ids_notice, is_mappe
 from ocibuild_core.engine.removing import empty_directory
 from ocibuild_core.engine.runtime import make_runtime_directory
 from ocibuild_core.engine.state import take_state
-from ocibuild_core.errors import UsageError
+from ocibuild_core.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from ocibuild_core.engine.base import Engine
@@ -38,10 +38,22 @@ def launch(settings: EngineSettings) -> Engine:
     Call it before any thread is started: it forks.
 
     Raises:
-        EngineError: there is none, or something that it needs is missing.
+        EngineError: there is none, or something that it needs is missing or refused by the system.
         UsageError: the settings contradict each other.
     """
     _mend_what_was_inherited()
+    try:
+        return _launch(settings)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EngineError(
+            "the engine could not be started",
+            why=f"{error.filename}: {reason}" if error.filename else reason,
+            do="make room in the state directory, and where sockets go (/run, XDG_RUNTIME_DIR, TMPDIR)",
+        ) from None
+
+
+def _launch(settings: EngineSettings) -> Engine:
     if not settings.addr:
         return _start(settings)
     if settings.daemon_config:
