@@ -93,6 +93,11 @@ def test_garbage_is_collected_after_some_short_runs_and_counting_begins_anew(tmp
     assert [is_due(counter, 0.1) for _ in range(10)][-1]
 
 
+def test_where_runs_cannot_be_counted_garbage_is_collected(tmp_path: Path) -> None:
+    """A full disk is a reason to collect, and none to end a build that is done."""
+    assert is_due(tmp_path / "not-there" / "short-runs", 0.1)
+
+
 def test_collecting_by_hand_has_the_daemons_limits() -> None:
     assert prune_arguments(20 * 10**9) == ["prune", "--keep-storage=20000.0", "--keep-storage-min=2000.0"]
     assert prune_arguments(10**8) == ["prune", "--keep-storage=100.0", "--keep-storage-min=100.0"]
@@ -131,6 +136,16 @@ def test_a_directory_is_made_or_emptied(tmp_path: Path) -> None:
         empty_directory(tmp_path / "tmp")
         assert not list((tmp_path / "tmp").iterdir())
         (tmp_path / "tmp" / "left").touch()
+
+
+def test_a_link_in_the_place_of_a_directory_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    (tmp_path / "tmp").symlink_to(tmp_path / "kept")
+    empty_directory(tmp_path / "tmp")
+    assert (tmp_path / "kept" / "file").exists()
+    assert not (tmp_path / "tmp").is_symlink()
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 @pytest.fixture

@@ -25,10 +25,19 @@ _MEGABYTE = 10**6
 def is_due(counter: Path, lived: float) -> bool:
     """Count a run; whether it is time. Then, and after a long run, counting begins anew.
 
+    Where it cannot be counted, as on a full disk, it is time, too.
+
     Args:
         counter: a file of the state directory; its size is the count.
         lived: seconds that the daemon was ready.
     """
+    try:
+        return _count(counter, lived)
+    except OSError:
+        return True
+
+
+def _count(counter: Path, lived: float) -> bool:
     if lived > _LONG_ENOUGH:
         counter.unlink(missing_ok=True)
         return False
