@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,10 +66,33 @@ def test_a_directory_has_one_for_each_of_several_platforms(work: Path, run: Prog
     assert (work / "out" / "linux_arm64" / "d" / "f").exists()
 
 
-@pytest.mark.parametrize("output", ["type=tar", "type=local", "type=tar,dest=-"])
+@pytest.mark.parametrize("output", ["type=tar", "type=local"])
 def test_without_a_destination_it_is_asked_for(output: str, work: Path, run: ProgramRunner) -> None:
     result = run("build", "-o", output, ".", cwd=work).ended_with(2)
     assert "has no destination" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "says"),
+    [
+        ("-o", "-", "cannot go to stdout"),
+        ("-o", "type=tar,dest=-", "cannot go to stdout"),
+        ("-o", "type=docker,dest=-", "cannot go to stdout"),
+        ("--iidfile", "-", "cannot go to stdout"),
+        ("-o", "docker,dest=pipe", "it is a pipe"),
+        ("--metadata-file", "pipe", "it is a pipe"),
+    ],
+)
+def test_what_no_output_can_replace_is_said_before_the_build(
+    flag: str, value: str, says: str, work: Path, run: ProgramRunner
+) -> None:
+    os.mkfifo(work / "pipe")
+    before = sorted(path.name for path in work.iterdir())
+    result = run("build", flag, value, ".", cwd=work).ended_with(2)
+    assert says in result.stderr
+    assert result.stdout == ""
+    assert sorted(path.name for path in work.iterdir()) == before
+    assert (work / "pipe").is_fifo()
 
 
 def test_an_image_is_pushed_when_told_so(work: Path, run: ProgramRunner, registry: RegistryServer) -> None:
@@ -107,6 +131,10 @@ def test_a_variable_that_names_no_output_is_told(
     outputs: str, code: int, says: str, work: Path, run: ProgramRunner
 ) -> None:
     assert says in run("build", ".", env={"OUTPUTS": outputs}, cwd=work).ended_with(code).stderr
+
+
+def test_a_bare_word_that_is_no_exporter_may_have_been_a_directory(work: Path, run: ProgramRunner) -> None:
+    assert "--output ./out" in run("build", "-o", "out", ".", cwd=work).ended_with(4).stderr
 
 
 def test_compression(work: Path, run: ProgramRunner) -> None:

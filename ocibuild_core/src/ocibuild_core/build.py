@@ -132,8 +132,9 @@ def _prepare_images(settings: BuildSettings, staging: Staging) -> Sequence[Image
 def plan_targets(
     settings: BuildSettings, targets: Sequence[Target], talk: Talk, env: Mapping[str, str]
 ) -> list[BuildPlan]:
-    """One plan a target, in that order. Raises OcibuildError, also when two of them write one path."""
-    from ocibuild_core.engine.environment import for_user_program  # noqa: PLC0415  # the engine starts meanwhile
+    """One plan a target, in that order. Raises OcibuildError, also for a place where no output can go."""
+    from ocibuild_core.destinations import refuse_unwritable  # noqa: PLC0415  # the engine starts meanwhile
+    from ocibuild_core.engine.environment import for_user_program  # noqa: PLC0415
     from ocibuild_core.exports import ask_for_plan  # noqa: PLC0415
     from ocibuild_core.plan import plan_build, refuse_conflicts  # noqa: PLC0415
 
@@ -149,7 +150,9 @@ def plan_targets(
         )
         for target in targets
     ]
-    refuse_conflicts(export for plan in plans for export in plan.exports)
+    exports = [export for plan in plans for export in plan.exports]
+    refuse_conflicts(exports)
+    refuse_unwritable(place for export in exports for place in export.plan.destinations)
     return plans
 
 

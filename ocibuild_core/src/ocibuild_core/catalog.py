@@ -149,7 +149,7 @@ class Catalog(NamedTuple):
 
     def exporter(self, name: str) -> LoadedExporter:
         """The exporter that a user asked for by name, in any case. Raises as `provider` does."""
-        return self._get("exporter", name, {loaded.exporter.name: loaded for loaded in self.exporters})
+        return self._get(_EXPORTER, name, {loaded.exporter.name: loaded for loaded in self.exporters})
 
     def check_allowed(self) -> None:
         """Raise when a plugin of the allow-list is missing or broken: the list says that it is counted on."""
@@ -189,8 +189,10 @@ class Catalog(NamedTuple):
         return PluginError(
             f"no {kind} {name!r} is installed{nearest(name, known)}",
             why="\n".join([installed, *out_of_order]),
-            do=install_hint(name),
+            do=f"{install_hint(name)}{_SEE_PATH.format(name) if kind == _EXPORTER else ''}",
         )
 
 
+_EXPORTER = "exporter"
+_SEE_PATH = "\nor, if it is a directory: --output ./{}"
 _SLOW_SECONDS = 0.5

@@ -96,6 +96,8 @@ def parse_output(text: str, origin: str) -> OutputChoice:
         (fields,) = reader([text], strict=True)
     except (Error, ValueError):
         raise UsageError(f"{origin} {text!r}: unbalanced quotes") from None
+    if fields == ["-"]:
+        return OutputChoice(name="tar", options={"dest": "-"})
     if len(fields) == 1 and _is_path(fields[0]):
         return OutputChoice(name="local", options={"dest": fields[0]})
     pairs = [field.partition("=") for field in fields]

@@ -88,7 +88,7 @@ class LocalExporter(Exporter):
 
 def _destination(request: ExportRequest, name: str) -> Path:
     chosen = request.options.path("dest")
-    if chosen is None or str(chosen) == "-":
+    if chosen is None:
         raise UsageError(f"the output {name!r} has no destination", do=f"write --output type={name},dest=PATH")
     return chosen.absolute()
 
