@@ -141,6 +141,8 @@ def test_a_secret_text_is_never_a_file_wherever_its_name_points(
         ((), {"BUILDKIT_SECRET_it": "missing"}, "BUILDKIT_SECRET_it: cannot read the secret's file missing"),
         (("--secret", "id=it,env=UNSET"), {}, "the environment variable UNSET is not set"),
         (("--secret", "src=x"), {}, "--secret: not a secret"),
+        (("--ssh", "default"), {}, "--ssh default: there is no agent\n  why    SSH_AUTH_SOCK is not set"),
+        ((), {"BUILDKIT_SSH": "k=missing"}, "BUILDKIT_SSH k=missing: cannot read missing"),
         (("--add-host", "nothing"), {}, "--add-host 'nothing': not a host and its address"),
         (("--shm-size", "much"), {}, "--shm-size 'much': not a size"),
         (("--build-context", "a=missing"), {}, "--build-context a: 'missing' is no directory"),

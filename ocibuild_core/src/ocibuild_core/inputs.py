@@ -122,7 +122,21 @@ def check_inputs(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageE
         if not os.access(path, os.R_OK) or os.path.isdir(path):  # noqa: PTH112  # a path as the user wrote it
             origin = next((pair.origin for pair in settings.secret_files if pair.value == path), "--secret")
             errors.append(UsageError(f"{origin}: cannot read the secret's file {path}", do="give the path of a file"))
-    return errors
+    return [*errors, *_lacking_keys(settings, env)]
+
+
+def _lacking_keys(settings: BuildSettings, env: Mapping[str, str]) -> Iterator[UsageError]:
+    """What `ID[=SOCKET|KEY,…]` lacks; alone it means the agent (cmd/buildctl/build/ssh.go in moby/buildkit)."""
+    origin = settings.origin("ssh")
+    for text in settings.ssh:
+        paths = [path for path in text.partition("=")[2].split(",") if path and not path.startswith("raw=")]
+        for path in paths:
+            if not os.access(path, os.R_OK):
+                do = "give the path of a key or of an agent's socket"
+                yield UsageError(f"{origin} {text}: cannot read {path}", do=do)
+        if not paths and not env.get("SSH_AUTH_SOCK"):
+            do = f"start one (eval $(ssh-agent)), or give a key: {origin} ID=FILE"
+            yield UsageError(f"{origin} {text}: there is no agent", why="SSH_AUTH_SOCK is not set", do=do)
 
 
 def secret_values(settings: BuildSettings, env: Mapping[str, str]) -> Iterator[Secret]:
