@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ocibuild_core.csv_fields import join_fields, split_fields
 from ocibuild_core.dockerfile import first_run_on_target
-from ocibuild_core.emulation import _program, _runs, architecture_of, can_run
+from ocibuild_core.emulation import _program, _runs, can_run
 from ocibuild_core.errors import UsageError
 from ocibuild_core.image_args import image_arguments, image_references
 from ocibuild_core.image_files import prepare_images
@@ -127,13 +127,6 @@ def test_contexts_elsewhere(context: str, *, is_remote: bool, is_git: bool) -> N
 )
 def test_the_first_step_that_runs_on_the_targets_platform(dockerfile: str, line: int) -> None:
     assert first_run_on_target(dockerfile) == line
-
-
-@pytest.mark.parametrize(
-    ("platform", "architecture"), [("linux/arm/v7", "arm"), ("linux/x86_64", "amd64"), ("arm64", "arm64")]
-)
-def test_architectures(platform: str, architecture: str) -> None:
-    assert architecture_of(platform) == architecture
 
 
 def test_this_machine_runs_its_own_programs() -> None:

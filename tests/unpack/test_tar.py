@@ -12,7 +12,7 @@ from ocibuild_core.unpack import names
 from ocibuild_core.unpack.errors import LayerError, shown
 from ocibuild_core.unpack.header import parse_header, parse_number
 from ocibuild_core.unpack.pax import parse_records, parse_time
-from ocibuild_core.unpack.platforms import choose, normal
+from ocibuild_core.unpack.platforms import choose
 from ocibuild_core.unpack.source import ByteSource
 from ocibuild_core.unpack.tar import Entry, Kind, TarReader
 from support.jail import Jail
@@ -251,19 +251,6 @@ def test_an_image_is_chosen_by_its_platform() -> None:
     for descriptors, platform in (([AMD, ARM], None), ([AMD, ARM], "linux/386"), ([ATTESTATION], None), ("x", None)):
         with pytest.raises(LayerError):
             choose(descriptors, platform)
-
-
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [
-        ("arm64", "linux/arm64"),
-        ("LINUX/AMD64", "linux/amd64"),
-        ("linux/arm/v6", "linux/arm/v6"),
-        ("x86_64", "linux/amd64"),
-    ],
-)
-def test_spellings_of_a_platform(written: str, meant: str) -> None:
-    assert normal(written) == meant
 
 
 def test_a_source_does_not_read_behind_its_end() -> None:

@@ -69,8 +69,9 @@ def _lacking_emulation(settings: BuildSettings, env: Mapping[str, str]) -> list[
     platforms = chosen_platforms(settings)
     if not platforms or settings.addr:
         return []
-    from ocibuild_core.emulation import architecture_of, can_run  # noqa: PLC0415  # only where a platform is named
+    from ocibuild_core.emulation import can_run  # noqa: PLC0415  # only where a platform is named
     from ocibuild_core.needs import first_run  # noqa: PLC0415
+    from ocibuild_core.platforms import architecture_of  # noqa: PLC0415
 
     targets = (*settings.additional_targets, settings.target)
     lines = [line for target in targets if (line := first_run(settings._replace(target=target)))]

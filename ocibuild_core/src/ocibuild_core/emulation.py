@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import shutil
 import struct
 import subprocess
 import tempfile
 from typing import TYPE_CHECKING
+
+from ocibuild_core.platforms import architecture_of, native
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,15 +26,7 @@ _PROGRAMS: Mapping[str, tuple[int, bool, bytes]] = {
     "arm": (40, False, bytes.fromhex("0170a0e30000a0e3000000ef")),
     "riscv64": (243, True, bytes.fromhex("9308d0051305000073000000")),
 }
-_NATIVE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386", "riscv64": "riscv64"}
 _BASE = 0x400000
-
-
-def architecture_of(name: str) -> str:
-    """`arm64` of `linux/arm64/v8`; of a name without a slash, itself."""
-    parts = name.lower().split("/")
-    architecture = parts[1] if len(parts) > 1 else parts[0]
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(architecture, architecture)
 
 
 def can_run(architecture: str, path: str) -> bool:
@@ -43,7 +36,7 @@ def can_run(architecture: str, path: str) -> bool:
         architecture: as in a platform.
         path: the PATH on which BuildKit looks for emulators of its own (`buildkit-qemu-aarch64`).
     """
-    if architecture == _NATIVE.get(platform.machine()) or architecture not in _PROGRAMS:
+    if architecture == architecture_of(native()) or architecture not in _PROGRAMS:
         return True
     cpu = {"arm64": "aarch64", "amd64": "x86_64", "386": "i386"}.get(architecture, architecture)
     return bool(shutil.which(f"buildkit-qemu-{cpu}", path=path)) or _runs(_program(architecture))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from ocibuild_core.csv_fields import join_fields
 from ocibuild_core.errors import EngineError, ExportError
 from ocibuild_core.inputs import chosen_platforms, is_remote_context
 from ocibuild_core.needs import dockerfile_text
+from ocibuild_core.platforms import native
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 MOUNTS_DIRECTORY = "mounts"
 _NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS"
 """A build argument that is part of what BuildKit knows a mount by (frontend/dockerui/config.go in moby/buildkit)."""
-_NATIVE = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
 _SAID = 2000
 
 
@@ -205,11 +204,11 @@ def namespace_of(settings: BuildSettings) -> str | None:
 
 def _platform_args(settings: BuildSettings) -> dict[str, str]:
     """What a Dockerfile may ask for (docs.docker.com/reference/dockerfile, "Automatic platform ARGs")."""
-    native = f"linux/{_NATIVE.get(platform.machine(), '')}"
-    platforms = chosen_platforms(settings) or (native,)
-    if settings.addr or len(platforms) > 1 or native.endswith("/"):
+    here = native()
+    platforms = chosen_platforms(settings) or (here,)
+    if settings.addr or len(platforms) > 1 or not here:
         return {}
-    return {**_parts("TARGET", platforms[0]), **_parts("BUILD", native)}
+    return {**_parts("TARGET", platforms[0]), **_parts("BUILD", here)}
 
 
 def _parts(prefix: str, name: str) -> dict[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.platforms import native
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +21,6 @@ _HISTORY = {"maxEntries": 20, "maxAge": "1s"}
 (solver/llbsolver/history/buildhistory.go). BuildKit's own bound of two days is none for who builds all day."""
 _MIN_FREE = "10%"
 """Below that much free disk it collects more than the limit asks for."""
-
-_NATIVE = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 
 _OURS = (
     ("root",),
@@ -64,7 +62,7 @@ def own_tables(  # noqa: PLR0913  # what differs from run to run, by name
         "minFreeSpace": _MIN_FREE,
         "defaultCgroupParent": cgroup_parent,
     }
-    if platform := _NATIVE.get(os.uname().machine):
+    if platform := native():
         # Untold, it tries an emulator of every architecture before it serves. Now it does so for the first step that
         # is to run (`getEmulator` in solver/llbsolver/ops); what it can build stays the same.
         worker["platforms"] = [platform]

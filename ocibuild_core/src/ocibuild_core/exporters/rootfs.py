@@ -73,7 +73,7 @@ class RootfsExporter(Exporter):
 
 
 def _check_platform(request: ExportRequest) -> None:
-    from ocibuild_core.unpack.platforms import normal  # noqa: PLC0415  # see `exporters`
+    from ocibuild_core.platforms import normal  # noqa: PLC0415  # see `exporters`
 
     chosen, built = request.options.text("platform"), request.platforms
     do = f"choose one with --output rootfs,platform={built[0]} or ROOTFS_PLATFORM" if built else ""

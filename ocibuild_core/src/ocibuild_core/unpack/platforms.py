@@ -4,27 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ocibuild_core.platforms import normal
 from ocibuild_core.unpack.errors import LayerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-_ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386", "i686": "386"}
-_UNSAID = {("arm64", "v8"): ("arm64",), ("amd64", "v1"): ("amd64",), ("arm",): ("arm", "v7")}
-
-
-def normal(platform: str) -> str:
-    """One spelling for each platform, as BuildKit takes them (https://github.com/containerd/platforms).
-
-    >>> normal("linux/arm64/v8"), normal("aarch64"), normal("linux/arm")
-    ('linux/arm64', 'linux/arm64', 'linux/arm/v7')
-    """
-    system, slash, rest = platform.lower().strip().partition("/")
-    if not slash:
-        system, rest = "linux", system
-    architecture, _, variant = rest.partition("/")
-    parts = (_ARCHITECTURES.get(architecture, architecture), *((variant,) if variant else ()))
-    return "/".join((system, *_UNSAID.get(parts, parts)))
 
 
 def choose(descriptors: object, platform: str | None) -> Mapping[str, Any]:

@@ -1,0 +1,37 @@
+"""The names of platforms, and that of this machine (https://github.com/containerd/platforms)."""
+
+from __future__ import annotations
+
+import os
+
+_ARCHITECTURES = {
+    "x86_64": "amd64",
+    "x86-64": "amd64",
+    "aarch64": "arm64",
+    "armv7l": "arm",
+    "i386": "386",
+    "i686": "386",
+}
+_UNSAID = {("arm64", "v8"): ("arm64",), ("amd64", "v1"): ("amd64",), ("arm",): ("arm", "v7")}
+_MACHINES = frozenset({"x86_64", "aarch64", "armv7l", "i686", "riscv64"})
+
+
+def normal(platform: str) -> str:
+    """One spelling for each platform, as BuildKit takes them: `linux/arm64` for `aarch64` and `linux/arm64/v8`."""
+    system, slash, rest = platform.lower().strip().partition("/")
+    if not slash:
+        system, rest = "linux", system
+    architecture, _, variant = rest.partition("/")
+    parts = (_ARCHITECTURES.get(architecture, architecture), *((variant,) if variant else ()))
+    return "/".join((system, *_UNSAID.get(parts, parts)))
+
+
+def architecture_of(platform: str) -> str:
+    """`arm64` of `linux/arm64/v8`."""
+    return normal(platform).split("/")[1]
+
+
+def native() -> str:
+    """This machine's; empty where what the kernel calls it is not known here."""
+    machine = os.uname().machine
+    return normal(machine) if machine in _MACHINES else ""
