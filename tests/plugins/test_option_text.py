@@ -30,6 +30,15 @@ def option(kind: OptionType) -> Option:
         (OptionType.DURATION, "1.5s", 1.5),
         (OptionType.LIST, " a, b,,c ,", ("a", "b", "c")),
         (OptionType.LIST, "a,{b,c}", ("a", "{b,c}")),
+        (
+            OptionType.LIST,
+            '["012345678901", "r.example", 12345678901, ""]',
+            ("012345678901", "r.example", "12345678901"),
+        ),
+        (OptionType.LIST, ' {"012345678901": "arn:x", "b": "y"}', ("012345678901=arn:x", "b=y")),
+        (OptionType.LIST, "[::1]:5000, [::2]", ("[::1]:5000", "[::2]")),
+        (OptionType.LIST, "[" * 100_000, ("[" * 100_000,)),
+        (OptionType.LIST, "[]", ()),
         (OptionType.CHOICE, "SHA256", "Sha256"),
         (OptionType.SECRET, " s ", Secret(" s ")),
     ],
@@ -94,7 +103,7 @@ def test_malformed_document(kind: OptionType, value: object, reason: str) -> Non
 
 
 items = (
-    st.text(st.characters(exclude_characters=",{}", exclude_categories=["Cs"]), min_size=1).map(str.strip).filter(bool)
+    st.text(st.characters(exclude_characters=",{}[", exclude_categories=["Cs"]), min_size=1).map(str.strip).filter(bool)
 )
 
 

@@ -6,8 +6,9 @@ Pure; every function raises ValueError with the reason alone and never repeats t
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.options import OptionType
 from ocibuild_core.secret import Secret
@@ -30,8 +31,21 @@ def parse_text(option: Option, text: str) -> OptionValue:
 
 
 def parse_list(texts: Sequence[str]) -> tuple[str, ...]:
-    """The items of all texts together: between commas, trimmed, empty ones dropped; `{…}` protects its commas."""
-    return tuple(item.strip() for text in texts for item in split_list(text) if item.strip())
+    """The items of all texts together: between commas, trimmed, empty ones dropped; `{…}` protects its commas.
+
+    A text may also be a JSON array or object: so Concourse hands over a list or a mapping in a task's `params`
+    (https://github.com/concourse/concourse/blob/master/atc/task.go, `TaskEnv`).
+    """
+    return tuple(item for text in texts for item in _items_of_text(text))
+
+
+def _items_of_text(text: str) -> tuple[str, ...]:
+    if text.lstrip().startswith(("[", "{")):
+        import json  # noqa: PLC0415  # rare, and not on the way to `--help`
+
+        with suppress(ValueError, RecursionError):
+            return _items(json.loads(text, parse_int=str, parse_float=str))
+    return tuple(item.strip() for item in split_list(text) if item.strip())
 
 
 def parse_document(option: Option, value: object) -> OptionValue:
@@ -39,14 +53,18 @@ def parse_document(option: Option, value: object) -> OptionValue:
 
     A mapping gives `key=value` items; values that are themselves nested become JSON.
     """
-    if option.type is OptionType.LIST and isinstance(value, dict):
-        return tuple(f"{key}={_item(item)}" for key, item in value.items())
-    if option.type is OptionType.LIST and isinstance(value, list | tuple):
-        return tuple(text for item in value if (text := _item(item).strip()))
+    if option.type is OptionType.LIST and isinstance(value, dict | list | tuple):
+        return _items(value)
     if isinstance(value, dict | list | tuple):
         kind = "a mapping" if isinstance(value, dict) else "a list"
         raise ValueError(f"{kind} where one value is expected")  # noqa: TRY004  # one class for all reasons
     return parse_text(option, _scalar(value))
+
+
+def _items(value: dict[Any, object] | Sequence[object]) -> tuple[str, ...]:
+    if isinstance(value, dict):
+        return tuple(f"{key}={_item(item)}" for key, item in value.items())
+    return tuple(text for item in value if (text := _item(item).strip()))
 
 
 def _item(value: object) -> str:

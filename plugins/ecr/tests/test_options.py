@@ -49,6 +49,19 @@ class TestRegistries:
 
         assert identity.named_registries(values(registries=named)) == (OWN, A, "public.ecr.aws")
 
+    def test_quotes_are_no_part_of_a_name(self) -> None:
+        """As `REGISTRIES: \'"123456789012", "…"\'` has them, or a variable that a shell did not unquote."""
+        named = (f"'{A}'", f' "{OWN}" ', '"public.ecr.aws"')
+
+        assert identity.named_registries(values(registries=named)) == (A, OWN, "public.ecr.aws")
+        assert EcrProvider().match("public.ecr.aws", values(registries=named)) is Match.SPECIFIC
+
+    @pytest.mark.parametrize("item", [f"{A} {B}", f"{A}\n{OWN}"])
+    def test_several_without_commas_are_said(self, item: str) -> None:
+        with pytest.raises(UsageError, match="holds white space") as caught:
+            identity.named_registries(values(registries=(item,)))
+        assert "commas" in caught.value.do
+
     def test_hosts_alone_need_no_region_and_no_aws(self) -> None:
         assert Asker(env={"AWS_REGION": "Bogus!"}).registries(registries=(OWN,)) == (OWN,)
 

@@ -132,5 +132,7 @@ def ocibuild_auth_providers() -> Iterable[AuthProvider]:
 
 
 def _is_named(registry: str, options: OptionValues) -> bool:
-    named = (item.strip().lower().removeprefix("https://").rstrip("/") for item in options.texts("registries"))
+    from ocibuild_ecr.hosts import unquoted  # noqa: PLC0415  # not for --help
+
+    named = (unquoted(item).lower().removeprefix("https://").rstrip("/") for item in options.texts("registries"))
     return registry in named

@@ -107,6 +107,11 @@ def parse(registry: str) -> Registry | None:
     return Registry(endpoint=endpoint, account=found["account"], suffix=found["suffix"])
 
 
+def unquoted(item: str) -> str:
+    """An account or host without the quotes that YAML inside of a variable's text leaves around it."""
+    return item.strip().strip("'\"").strip()
+
+
 def private_name(account: str, region: str, suffix: str) -> str:
     """The name of an account's registry."""
     return f"{account}.dkr.ecr.{region}.{suffix}"

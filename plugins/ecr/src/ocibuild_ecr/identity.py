@@ -183,6 +183,7 @@ def identity_for(context: ProviderContext, account: str | None) -> Identity:
 
 
 def _named(item: str, what: str) -> str:
+    item = hosts.unquoted(item)
     if _ACCOUNT.fullmatch(item):
         return item
     if item.isdigit():
@@ -191,6 +192,8 @@ def _named(item: str, what: str) -> str:
             why="YAML reads an unquoted 012345678901 as a number and drops its leading zero",
             do="write all 12 digits, in quotes",
         )
+    if len(item.split()) > 1 and "@" not in item:  # what holds an '@' may hold a password
+        raise UsageError(f"{what}: {item!r} holds white space", do="put commas between accounts and hosts")
     host = parse_registry(item, what=what).registry
     if hosts.parse(host) is None:
         raise UsageError(
