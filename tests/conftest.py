@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 # How long one example takes says more about the machine's other work than about ours.
 settings.register_profile("ocibuild", deadline=None)
 settings.load_profile("ocibuild")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What only root can arrange is no test for an ordinary user; the summary counts it as deselected."""
+    beyond = [item for item in items if os.geteuid() and item.get_closest_marker("needs_root")]
+    if beyond:
+        config.hook.pytest_deselected(items=beyond)
+        items[:] = [item for item in items if item not in beyond]
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,20 +7,9 @@ from support.engine_scene import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from support.users import OrdinaryUser
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs_root: arranges what only root can; for nobody else a test")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What only root can arrange is no test for an ordinary user; the summary counts it as deselected."""
-    beyond = [item for item in items if os.geteuid() and item.get_closest_marker("needs_root")]
-    if beyond:
-        config.hook.pytest_deselected(items=beyond)
-        items[:] = [item for item in items if item not in beyond]
 
 
 @pytest.fixture

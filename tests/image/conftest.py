@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,18 +11,6 @@ from support.task_image import TaskImage, kept_image, unpack_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs_root: arranges what only root can; for nobody else a test")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Privileged containers are made by root; the summary counts them as deselected for anybody else."""
-    beyond = [item for item in items if os.geteuid() and item.get_closest_marker("needs_root")]
-    if beyond:
-        config.hook.pytest_deselected(items=beyond)
-        items[:] = [item for item in items if item not in beyond]
 
 
 @pytest.fixture(scope="session")
