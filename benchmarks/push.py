@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ocibuild-bench-", dir=_fast_disk()) as directory:
         work = Path(directory)
         context = _context(work / "context")
-        ours, hand = _Ours(work / "ours", context), _ByHand(work / "hand", context)
+        ours, hand = partial(_ours, _made(work / "ours"), context), partial(_by_hand, _made(work / "hand"), context)
         _push(ours, work)
         _push(hand, work)
         times = [(_push(ours, work), _push(hand, work)) for _ in range(_RUNS)]
@@ -62,34 +63,25 @@ def _push(push: Callable[[str], None], work: Path) -> float:
     return taken
 
 
-class _Ours:
+def _ours(work: Path, context: Path, name: str) -> None:
     """`build --push` with an engine state of its own."""
-
-    def __init__(self, work: Path, context: Path) -> None:
-        work.mkdir()
-        self._work = work
-        self._context = context
-
-    def __call__(self, name: str) -> None:
-        argv = [str(BIN / "build"), "-q", "--state-dir", str(self._work / "state"), "--push", "-t", name]
-        command([*argv, str(self._context)], cwd=self._work, env=_env())()
+    argv = [str(BIN / "build"), "-q", "--state-dir", str(work / "state"), "--push", "-t", name]
+    command([*argv, str(context)], cwd=work, env=_env())()
 
 
-class _ByHand:
+def _by_hand(work: Path, context: Path, name: str) -> None:
     """What a person would type."""
+    address = f"unix://{work}/s"
+    build = ["build", "--frontend", "dockerfile.v0", "--local", f"context={context}"]
+    build += ["--local", f"dockerfile={context}", "--output", f"type=image,name={name},push=true"]
+    with _daemon(work, address):
+        argv = [str(ocibuild_buildkit.binary("buildctl")), "--addr", address, *build]
+        subprocess.run(argv, check=True, capture_output=True)
 
-    def __init__(self, work: Path, context: Path) -> None:
-        work.mkdir()
-        self._work = work
-        self._context = context
 
-    def __call__(self, name: str) -> None:
-        address = f"unix://{self._work}/s"
-        build = ["build", "--frontend", "dockerfile.v0", "--local", f"context={self._context}"]
-        build += ["--local", f"dockerfile={self._context}", "--output", f"type=image,name={name},push=true"]
-        with _daemon(self._work, address):
-            argv = [str(ocibuild_buildkit.binary("buildctl")), "--addr", address, *build]
-            subprocess.run(argv, check=True, capture_output=True)
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
 
 
 def _context(directory: Path) -> Path:
