@@ -293,7 +293,7 @@ def test_it_leaves_no_directory_and_no_process() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other kernels have no parent-death signal")
-def test_it_dies_with_the_program_that_started_it() -> None:
+def test_it_dies_with_the_program_that_started_it(tmp_path: Path) -> None:
     program = """
 import sys
 from ocibuild_testkit.registry import RegistryServer
@@ -302,8 +302,10 @@ server.start()
 print(server.pid, flush=True)
 sys.stdin.read()
 """
+    # Whoever is killed removes no directory.
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
     ) as child:
         assert child.stdout
         pid = int(child.stdout.readline())
