@@ -253,7 +253,8 @@ class Keyring(FileKeyring):
         assert time.monotonic() - start < 20
         pids = Path(ask.env["HOME"], "pids").read_text().split()
         assert len(pids) == 2
-        assert not any(_is_alive(pid) for pid in pids)
+        # The helper is init's child by now: that it was killed shows a moment later.
+        _wait_until(lambda: not any(_is_alive(pid) for pid in pids))
 
     def test_one_that_hangs_ends_even_when_nobody_is_left_to_kill_it(
         self, ask: Asker, use_back_end: UseBackEnd
