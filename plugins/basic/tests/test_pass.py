@@ -195,6 +195,8 @@ def test_login_pass_without_pass_ends_the_run(provider: BasicProvider, ask: Aske
     assert list(provider.registries(ask.context(named_as="pass", registry="r.example"))) == ["r.example"]
     with pytest.raises(CredentialsUnavailable, match="LOGIN=PASS but PASS is empty"):
         provider.get(ask.request("r.example", named_as="pass", registry="r.example"))
+    # The keyring of this machine is not what is amiss, so nobody hears of it for the other registries.
+    assert provider.get(ask.request("other.example", named_as="pass", registry="r.example")) is None
 
 
 def test_login_pass_is_content_with_user_and_password(provider: BasicProvider, ask: Asker) -> None:

@@ -113,7 +113,8 @@ class Search:
         registry, keychain = request.registry, keychain_for(request)
         indexed = keychain.users(registry)
         is_known = bool(indexed) or request.pinned or registry in settings.named_registries(request)
-        if not is_known and (not request.explicit or settings.gives_passwords(request.options)):
+        is_given_nothing = not settings.gives_passwords(request.options) and not settings.lacks_pass(request)
+        if not is_known and not (request.explicit and is_given_nothing):
             return None
         user = settings.chosen_user(request)
         request.log.debug("asking the keyring for %s", registry)
