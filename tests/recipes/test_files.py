@@ -67,6 +67,16 @@ def test_the_tests_run_on_every_python_and_processor_that_is_promised() -> None:
     assert [runner.endswith("-arm") for runner in matrix["runner"]] == [False, True]
 
 
+def test_a_change_has_to_pass_what_runs_on_a_laptop() -> None:
+    here = re.findall(r"^make (\S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    jobs = read(ROOT / ".github" / "workflows" / "ci.yml")["jobs"].values()
+    there = re.findall(
+        r"^make (\S+)$", "\n".join(step.get("run", "") for job in jobs for step in job["steps"]), re.MULTILINE
+    )
+    assert here
+    assert there == here
+
+
 @pytest.mark.parametrize(("tag", "is_right"), [("v{}", True), ("{}", False), ("v{}.1", False)])
 def test_a_release_has_its_tag_s_version(tag: str, is_right: bool) -> None:  # noqa: FBT001  # a column of the table
     project = tomllib.loads((ROOT / "ocibuild_core" / "pyproject.toml").read_text())["project"]
