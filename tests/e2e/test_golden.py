@@ -16,6 +16,7 @@ from ocibuild_buildkit import binary
 from ocibuild_testkit.registry import busybox_files
 from support.golden import APPLETS, CASES, CONTEXT, Case
 from support.images import read_image
+from support.mapped_root import remove_tree
 from support.missing import need_program
 from support.shared_engine import shared_engine
 from support.trees import Node, read_tree
@@ -38,7 +39,7 @@ def engine(docker_hub: DockerHub) -> Iterator[str]:
         with shared_engine(directory, docker_hub.buildkitd_toml()) as address:
             yield address
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
 
 
 def write_context(directory: Path, case: Case) -> None:

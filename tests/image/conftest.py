@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support.container import Container
+from support.mapped_root import remove_tree
 from support.task_image import TaskImage, kept_image, unpack_image
 
 if TYPE_CHECKING:
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 def task_image() -> Iterator[TaskImage]:
     """The task image with `ecr` and `basic`, on Debian."""
     place = Path(tempfile.mkdtemp(prefix="ob-image-", dir="/var/tmp"))  # overlays need a real file system
-    place.chmod(0o755)
-    yield unpack_image(kept_image(), place / "rootfs")
-    shutil.rmtree(place, ignore_errors=True)
+    try:
+        place.chmod(0o755)
+        yield unpack_image(kept_image(), place / "rootfs")
+    finally:
+        remove_tree(place)
 
 
 @pytest.fixture
