@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _FLAG = re.compile(r"(?<![\w-])(--[a-z][a-z-]+)")
 _OUTPUT = re.compile(r"--output ([a-z-]+)")
 _OURS = reserved_spellings().flags
+_OTHERS = {"--privileged", "--security-opt"} | {"--mount"} | {"--stdin", "--user"} | {"--flag"}
+"""Docker's, a Dockerfile's, `ocibuild login`'s, and one that stands for any."""
 
 
 def rows() -> Iterator[list[str]]:
@@ -49,3 +51,13 @@ def test_every_flag_of_build_in_a_command_is_one() -> None:
     typed = {flag for line in re.findall(r"`build (-[^`]+)`", text) for flag in _FLAG.findall(line)}
     plugins = {flag for flag in typed if flag.startswith(("--ecr-", "--gcr-", "--basic-"))}
     assert sorted(typed - plugins - _OURS) == []
+
+
+def test_every_flag_that_a_page_names_is_one() -> None:
+    """In docs a flag by itself is `build`'s; those of other programs stand in the page beside other programs."""
+    shown = [page for page in pages() if page.startswith("docs/") and page != "docs/coming-from.md"]
+    text = "\n".join((ROOT / page).read_text("utf-8") for page in shown)
+    named = set(re.findall(r"`(--[a-z][a-z-]+)", text))
+    plugins = {flag for flag in named if flag.startswith(("--ecr-", "--gcr-", "--basic-", "--example-"))}
+    assert len(named) >= 50
+    assert sorted(named - plugins - _OURS - _OTHERS) == []
