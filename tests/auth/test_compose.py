@@ -121,6 +121,14 @@ def test_version_needs_no_stdin(composed: ComposedConfig) -> None:
     assert ended.stdout.startswith(b"docker-credential-ocibuild (ocibuild-core) ")
 
 
+def test_list_needs_no_stdin(composed: ComposedConfig) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "list"], env=dict(composed.child_env), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as listing:
+        assert listing.stdout
+        assert listing.stdout.read().startswith(b"ocibuild keeps no credentials inside a build")
+
+
 def test_a_closed_stdin_is_no_server(composed: ComposedConfig) -> None:
     command = ["sh", "-c", f"{PROGRAM} get <&-"]
     ended = subprocess.run(command, env=dict(composed.child_env), capture_output=True, check=False, timeout=10)

@@ -131,6 +131,18 @@ def test_store_list_and_erase_go_to_the_chosen_provider(alone: Demo, token: str)
     assert not (alone.home / "kept").exists()
 
 
+def test_list_needs_no_stdin(alone: Demo) -> None:
+    """At a terminal nobody types a word for it; here stdin stays open, and says nothing."""
+    alone.settings("credential-store: demo\n")
+    kept = {"https://index.docker.io/v1/": "me"}
+    with subprocess.Popen(
+        [HELPER, "list"], env=alone.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as listing:
+        assert listing.stdout
+        assert json.loads(listing.stdout.read()) == kept
+    assert json.loads(alone.helper("list", question="").stdout) == kept
+
+
 @pytest.mark.parametrize(("name", "works"), [("demo", True), ("DEMO-alias", True), ("none-such", False)])
 def test_the_keeper_is_named_by_a_variable_too(alone: Demo, name: str, *, works: bool) -> None:
     ended = alone.helper("list", question="unused", OCIBUILD_CREDENTIAL_STORE=name)

@@ -10,7 +10,12 @@ from _socket import AF_UNIX, SHUT_WR, SOCK_STREAM, socket
 
 BROKER_ENV = "OCIBUILD_BROKER"
 
-_READS_STDIN = ("get", "store", "erase", "list")
+READS_STDIN = ("get", "store", "erase")
+"""`list` does not: clients write it a word that means nothing, people nothing at all.
+
+Source: https://github.com/docker/docker-credential-helpers, credentials/credentials.go, `List`.
+"""
+
 _MOST = 1024 * 1024
 _PATIENCE = 120.0
 
@@ -18,7 +23,7 @@ _PATIENCE = 120.0
 def main() -> int:
     """Answer one call of the protocol; gives the exit status."""
     action = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004  # the program and its one argument
-    question = read_all(0) if action in _READS_STDIN else b""
+    question = read_all(0) if action in READS_STDIN else b""
     try:
         status, output = _ask(os.environ.get(BROKER_ENV, ""), action, question)
     except OSError as error:

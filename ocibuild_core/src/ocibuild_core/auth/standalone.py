@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ocibuild_core.auth.redact import Redactor
     from ocibuild_core.auth.resolver import Resolver
 
-_ASKS_STDIN = ("get", "store", "erase", "list")
+_RESOLVES = (*client.READS_STDIN, "list")
 
 
 def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Answer one call; gives the exit status."""
     action = arguments[0] if len(arguments) == 1 else ""
-    question = client.read_all(0) if action in _ASKS_STDIN else b""
+    question = client.read_all(0) if action in client.READS_STDIN else b""
     with _stdout_kept_clean() as stdout:
         reply, is_hung = _reply(action, question, env)
         client.write_all(stdout, reply.output)
@@ -38,7 +38,8 @@ def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def _reply(action: str, question: bytes, env: Mapping[str, str]) -> tuple[Reply, bool]:
-    if action not in _ASKS_STDIN or not question.strip():
+    lacks_question = action in client.READS_STDIN and not question.strip()
+    if action not in _RESOLVES or lacks_question:
         return Responder(_nothing).reply(action, question), False
     resolver: Resolver | None = None
     try:
