@@ -140,9 +140,14 @@ def test_load_takes_docker_first_and_says_what_docker_says(work: Path, run: Prog
     docker.write_text(
         '#!/bin/sh\ncat > "$HOME/loaded.tar"; env > "$HOME/env"; test -z "$REFUSE" || { echo no room >&2; exit 1; }\n'
     )
-    docker.chmod(0o755)
-    env = {"PATH": f"{sandbox / 'bin'}:{run.env()['PATH']}", "PASS": "", "BUILDKIT_SECRETTEXT_x": "kept back"}
+    of_the_sources = work / "docker"
+    of_the_sources.write_text('#!/bin/sh\ntouch "$HOME/led-astray"\n')
+    for program in (docker, of_the_sources):
+        program.chmod(0o755)
+    path = f".:{sandbox / 'bin'}:{run.env()['PATH']}"  # the sources' own directory is no place for programs
+    env = {"PATH": path, "PASS": "", "BUILDKIT_SECRETTEXT_x": "kept back"}
     run("build", "--load", "-t", "app", ".", env=env, cwd=work).succeeded()
+    assert not (run.home / "led-astray").exists()
     assert member(run.home / "loaded.tar", "manifest.json")[0]["RepoTags"] == ["app:latest"]
     assert "kept back" not in (run.home / "env").read_text()
     before = files_in(work / "image")

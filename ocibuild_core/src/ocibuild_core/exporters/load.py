@@ -11,6 +11,7 @@ from ocibuild_core.options import Option, OptionType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ocibuild_core.export_records import Artifact, ExportPlan, ExportRequest, ExportResults
 
@@ -65,13 +66,13 @@ def _names(request: ExportRequest) -> tuple[str, ...]:
     return request.tags or ("an image without a name",)
 
 
-def _find(request: ExportRequest) -> str:
-    import shutil  # noqa: PLC0415  # see `finish`
+def _find(request: ExportRequest) -> Path:
+    from ocibuild_core.engine.find import find_on_path  # noqa: PLC0415  # see `exporters`
 
     chosen = request.options.text("program")
     wanted = (chosen,) if chosen else _PROGRAMS
     path = request.env.get("PATH", "")
-    found = next((program for name in wanted if (program := shutil.which(name, path=path))), None)
+    found = next((program for name in wanted if (program := find_on_path(name, path))), None)
     if not found:
         raise ExportError(f"cannot load the image: there is no {' and no '.join(wanted)} on PATH")
     return found
