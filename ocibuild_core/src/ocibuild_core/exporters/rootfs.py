@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from ocibuild_core.export_records import Artifact, ExportPlan, ExportRequest, ExportResults
 
-_NOTICE = 25  # between INFO and WARNING: shown unless -q
 _HTML = {char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
@@ -43,19 +42,13 @@ class RootfsExporter(Exporter):
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
         from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`
-        from ocibuild_core.unpack.rootfs import unpack  # noqa: PLC0415
+        from ocibuild_core.exporters.unpacking import unpack_for  # noqa: PLC0415
 
         rootfs, metadata = self._destinations(request)
         _refuse_foreign(rootfs, metadata)
-        made = unpack(
-            results.files[main_archive(request)],
-            results.staging / "rootfs",
-            tell=lambda line: request.log.log(_NOTICE, "%s", line),
-            platform=request.options.text("platform"),
-        )
+        archive, platform = results.files[main_archive(request)], request.options.text("platform")
+        made = unpack_for(self.name, request, archive, results.staging / "rootfs", platform=platform)
         _write(results.staging / "metadata.json", metadata_text(made.config))
-        for note in made.notes:
-            request.log.log(_NOTICE, "rootfs: %s", note)
         # metadata.json goes first: a kill in between must not leave a directory that looks like somebody else's.
         return [
             Artifact(source=results.staging / "metadata.json", destination=metadata, description="environment, user"),

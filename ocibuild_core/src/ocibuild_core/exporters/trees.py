@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from ocibuild_core.export_records import Artifact, BuildOutput, ExportPlan, ExportRequest, ExportResults
 
-_NOTICE = 25  # between INFO and WARNING: shown unless -q
 _MARK = "user.ocibuild.made"
 """On a directory that an earlier build made, so that this one may replace it."""
 
@@ -67,7 +66,7 @@ class LocalExporter(Exporter):
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
         from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`
-        from ocibuild_core.unpack.rootfs import unpack  # noqa: PLC0415
+        from ocibuild_core.exporters.unpacking import unpack_for  # noqa: PLC0415
 
         place = _destination(request, self.name)
         _refuse_foreign(place)
@@ -76,12 +75,8 @@ class LocalExporter(Exporter):
         if len(request.platforms) > 1:
             made.mkdir()
             trees = [(platform, made / platform.replace("/", "_")) for platform in request.platforms]
-        entries = 0
-        for platform, tree in trees:
-            unpacked = unpack(archive, tree, tell=lambda line: request.log.log(_NOTICE, "%s", line), platform=platform)
-            entries += unpacked.entries
-            for note in unpacked.notes:
-                request.log.log(_NOTICE, "local: %s", note)
+        unpacked = [unpack_for(self.name, request, archive, tree, platform=platform) for platform, tree in trees]
+        entries = sum(one.entries for one in unpacked)
         _mark(made)
         return [Artifact(source=made, destination=place, description=f"root file system, {entries} entries")]
 
