@@ -10,7 +10,7 @@ from ocibuild_core.doctor.checks import failure, fine, one_line, warning
 from ocibuild_core.engine import rootless
 from ocibuild_core.engine.environment import search_path
 from ocibuild_core.engine.find import find_programs
-from ocibuild_core.engine.privileges import check_root, few_ids_notice, is_mapped_root, remedy_of_root
+from ocibuild_core.engine.privileges import IDS_NEEDED, check_root, few_ids_notice, is_mapped_root, remedy_of_root
 from ocibuild_core.errors import EngineError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ocibuild_core.engine.rootless import Lack
 
 _OTHER_WAYS = "or run as root, or use a BuildKit that runs already: --addr ADDRESS"
-_RESTRICTION = "sys/kernel/apparmor_restrict_unprivileged_userns"
 
 
 def daemon_path(env: Mapping[str, str]) -> str:
@@ -45,7 +44,7 @@ def look_at_privilege(scene: Scene) -> Iterator[Finding]:
     if not notice:
         yield fine("root of a user namespace: BuildKit runs directly")
         return
-    yield warning(notice, do="give the container's user 65536 ids in /etc/subuid and /etc/subgid")
+    yield warning(notice, do=f"give the container's user {IDS_NEEDED} ids in /etc/subuid and /etc/subgid")
 
 
 def look_at_ids(scene: Scene) -> Iterable[Finding]:
@@ -69,7 +68,7 @@ def look_at_user_namespaces(scene: Scene) -> Iterator[Finding]:
     if not refusal:
         yield fine("one was made")
         return
-    remedy = rootless.remedy(refusal, proc=scene.proc) or "as root: sysctl -w user.max_user_namespaces=28633"
+    remedy = rootless.remedy(refusal, proc=scene.proc) or f"as root: {rootless.MORE_NAMESPACES}"
     yield failure("none can be made", why=refusal, do=f"{remedy}\n{_OTHER_WAYS}")
 
 
@@ -117,12 +116,12 @@ def _failures(lacks: list[Lack]) -> list[Finding]:
 
 def _confinement(scene: Scene) -> Iterator[str]:
     """What confines this process (proc_pid_status(5); apparmor(7))."""
-    status = _read(scene, "self/status")
+    status = rootless.text_of(scene.proc / "self" / "status")
     seccomp = next((line.split()[1] for line in status.splitlines() if line.startswith("Seccomp:")), "0")
     yield "no seccomp filter" if seccomp == "0" else "a seccomp filter"
-    profile = _read(scene, "self/attr/apparmor/current").strip()
+    profile = rootless.text_of(scene.proc / "self" / "attr" / "apparmor" / "current").strip()
     yield f"AppArmor profile {profile}" if profile else "no AppArmor"
-    if _read(scene, _RESTRICTION).strip() == "1":
+    if rootless.is_restricted_by_apparmor(scene.proc):
         yield "AppArmor restricts user namespaces"
 
 
@@ -136,10 +135,3 @@ def _name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return "without a name"
-
-
-def _read(scene: Scene, name: str) -> str:
-    try:
-        return (scene.proc / name).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

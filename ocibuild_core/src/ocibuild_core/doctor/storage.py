@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocibuild_core.doctor.checks import UNKNOWN_REMEDY, failure, fine, warning
+from ocibuild_core.doctor.checks import failure, fine, warning
 from ocibuild_core.engine.config import reserved_space
 from ocibuild_core.engine.settings import DEFAULT_MAX_CACHE
+from ocibuild_core.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,15 +29,14 @@ _ELSEWHERE = "choose a directory on ext4, xfs or tmpfs with --state-dir, or moun
 
 
 def look_at_state(scene: Scene) -> Iterator[Finding]:
-    """Which directory the engine takes."""
+    """Which directory the engine takes. Raises EngineError where none will do."""
     if isinstance(scene.state, str):
         yield failure("the state directory could not be looked at", why=scene.state, do="choose one with --state-dir")
         return
     if "summary" in scene.state:
-        tried = f"tried: {', '.join(scene.state['tried'])}" if scene.state["tried"] else ""
-        why = "\n".join(text for text in (scene.state["why"], tried) if text)
-        yield failure(scene.state["summary"], why=why, do=scene.state["do"] or UNKNOWN_REMEDY)
-        return
+        raise EngineError(
+            scene.state["summary"], why=scene.state["why"], tried=scene.state["tried"], do=scene.state["do"]
+        )
     if scene.state["notice"]:
         do = "wait for the other build, or choose a directory of its own with --state-dir"
         yield warning(scene.state["notice"], do=do)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ocibuild_core.errors import EngineError
 
-_IDS_NEEDED = 65536
+IDS_NEEDED = 65536
 """What a step may count on: images use ids up to 65534, and a terminal belongs to group 5."""
 _CAP_SYS_ADMIN = 21
 """Its bit in a capability set (capabilities(7), linux/capability.h)."""
@@ -41,9 +41,9 @@ def few_ids_notice(*, proc: Path = Path("/proc")) -> str:
     except OSError:
         return ""
     count = sum(int(line.split()[2]) for line in lines)
-    if count >= _IDS_NEEDED:
+    if count >= IDS_NEEDED:
         return ""
-    return f"this user namespace has {count} of {_IDS_NEEDED} ids: steps that need more will fail"
+    return f"this user namespace has {count} of {IDS_NEEDED} ids: steps that need more will fail"
 
 
 def is_mapped_root(*, proc: Path = Path("/proc")) -> bool:

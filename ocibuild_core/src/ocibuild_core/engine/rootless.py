@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.engine.find import find_on_path
+from ocibuild_core.engine.privileges import IDS_NEEDED
 from ocibuild_core.errors import EngineError
 
 if TYPE_CHECKING:
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 Lack = tuple[str, str]
 """What is missing, and the remedy."""
 
-_IDS_NEEDED = 65536
 _FIRST_ID = 100000
 """Where useradd begins to hand out subordinate ids (login.defs(5), SUB_UID_MIN)."""
 
+MORE_NAMESPACES = "sysctl -w user.max_user_namespaces=28633"
 # What switches user namespaces off for ordinary users: the file below /proc, the value that does it, the remedy.
 _SWITCHES = (
-    ("sys/user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=28633"),
+    ("sys/user/max_user_namespaces", "0", MORE_NAMESPACES),
     ("sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
 )
 _APPARMOR = "sys/kernel/apparmor_restrict_unprivileged_userns"
@@ -76,7 +77,7 @@ def remedy(log: str, *, proc: Path = Path("/proc")) -> str:
     """What to do about a daemon that could not start as an ordinary user, going by its log; empty when unknown."""
     lowered = log.lower()
     is_refused = "operation not permitted" in lowered or "permission denied" in lowered
-    if is_refused and _read(proc / _APPARMOR).strip() == "1":
+    if is_refused and is_restricted_by_apparmor(proc):
         return "as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     if "/proc" in lowered and "mount" in lowered and is_refused:
         return "give the container an unmasked /proc (docker: --security-opt systempaths=unconfined), or use --addr"
@@ -101,7 +102,7 @@ def subordinate_ranges(text: str) -> list[tuple[str, int, int]]:
 def own_ranges(uid: int, kind: str, etc: Path = Path("/etc")) -> list[tuple[int, int]]:
     """First id and count of each range that the file `kind` (subuid or subgid) gives a user."""
     names = {_name_of(uid), str(uid)}
-    return [(first, count) for owner, first, count in subordinate_ranges(_read(etc / kind)) if owner in names]
+    return [(first, count) for owner, first, count in subordinate_ranges(text_of(etc / kind)) if owner in names]
 
 
 def missing_programs(path: str) -> list[Lack]:
@@ -129,19 +130,19 @@ def _may_map(program: Path) -> bool:
 def missing_ids(uid: int, etc: Path = Path("/etc")) -> list[Lack]:
     """Which files give the user too few subordinate ids."""
     # Where a directory service hands them out (nsswitch.conf, `subid:`), the files say nothing.
-    if "subid:" in _read(etc / "nsswitch.conf"):
+    if "subid:" in text_of(etc / "nsswitch.conf"):
         return []
     name = _name_of(uid)
     found: list[Lack] = []
     for kind in ("subuid", "subgid"):
-        ranges = subordinate_ranges(_read(etc / kind))
-        if sum(count for _, count in own_ranges(uid, kind, etc)) >= _IDS_NEEDED:
+        ranges = subordinate_ranges(text_of(etc / kind))
+        if sum(count for _, count in own_ranges(uid, kind, etc)) >= IDS_NEEDED:
             continue
         free = max([start + count for _, start, count in ranges] + [_FIRST_ID])
         found.append(
             (
-                f"{etc / kind} gives {name} fewer than {_IDS_NEEDED} ids",
-                f"echo {name}:{free}:{_IDS_NEEDED} >> {etc / kind}",
+                f"{etc / kind} gives {name} fewer than {IDS_NEEDED} ids",
+                f"echo {name}:{free}:{IDS_NEEDED} >> {etc / kind}",
             )
         )
     return found
@@ -152,13 +153,18 @@ def closed_switches(proc: Path = Path("/proc")) -> list[Lack]:
     return [
         (f"{proc / file} is {value}: ordinary users get no namespaces of their own", remedy)
         for file, value, remedy in _SWITCHES
-        if _read(proc / file).strip() == value
+        if text_of(proc / file).strip() == value
     ]
+
+
+def is_restricted_by_apparmor(proc: Path = Path("/proc")) -> bool:
+    """Whether AppArmor takes the rights in a user namespace away from programs without a profile."""
+    return text_of(proc / _APPARMOR).strip() == "1"
 
 
 def no_new_privileges(proc: Path = Path("/proc")) -> list[Lack]:
     """Whether this process may gain no privileges, which newuidmap has to (prctl(2), PR_SET_NO_NEW_PRIVS)."""
-    if "\nNoNewPrivs:\t1" not in _read(proc / "self" / "status"):
+    if "\nNoNewPrivs:\t1" not in text_of(proc / "self" / "status"):
         return []
     return [
         (
@@ -173,7 +179,7 @@ def covered_proc(proc: Path = Path("/proc")) -> list[Lack]:
 
     A mount on a directory that the kernel keeps empty hides nothing (mnt_already_visible in fs/namespace.c of Linux).
     """
-    mounts = [line.split() for line in _read(proc / "self" / "mountinfo").splitlines()]  # proc_pid_mountinfo(5)
+    mounts = [line.split() for line in text_of(proc / "self" / "mountinfo").splitlines()]  # proc_pid_mountinfo(5)
     whole = [fields[0] for fields in mounts if fields[3] == "/" and fields[fields.index("-") + 1] == "proc"]
     covers = {
         one: [fields[4] for fields in mounts if fields[1] == one and not fields[4].endswith(_EMPTY)] for one in whole
@@ -193,7 +199,8 @@ def _name_of(uid: int) -> str:
         return str(uid)
 
 
-def _read(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What a file of the kernel's or of /etc says; nothing where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
