@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gowheel.cache import file_digest
 from inside.choice import CORE, is_wheel, requirement
 
-from taskimage.lock import constraints, read_lock, requirements, write_sums
+from taskimage.lock import constraints, normalise, read_lock, requirements, write_sums
 from taskimage.places import PROGRAMS, REPOSITORY, REQUIREMENTS, ImageError, run, say
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _download(target: ImageTarget, pins: Lock, into: Path) -> None:
 def _pin_of(wheel: Path) -> tuple[str, str]:
     """Name and version of a wheel file (PEP 427)."""
     name, version, *_ = wheel.name.split("-")
-    return name.replace("_", "-").lower(), version
+    return normalise(name), version
 
 
 def _as_pin(wheel: Path) -> str:

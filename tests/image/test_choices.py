@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from inside.choice import is_wheel, requirement, split_plugins
@@ -11,9 +11,7 @@ from taskimage.lock import constraints, normalise, read_lock, requirements
 from taskimage.places import ImageError
 from taskimage.plugins import find_plugins, labels
 from taskimage.target import choose_image_target
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from taskimage.wheels import _pin_of
 
 
 @pytest.mark.parametrize(
@@ -39,6 +37,12 @@ def test_a_short_name_is_ours_where_our_wheel_is(tmp_path: Path) -> None:
     assert requirement("acme==1.2", tmp_path) == "acme==1.2"
     assert requirement("dist/acme-1-py3-none-any.whl", tmp_path) == str(tmp_path / "acme-1-py3-none-any.whl")
     assert is_wheel("a.whl")
+
+
+@pytest.mark.parametrize("file", ["acme_login", "acme.login", "Acme_Login"])
+def test_a_wheel_is_known_by_the_name_that_locks_and_indexes_use(file: str) -> None:
+    """Older build tools keep dots and capitals in the file's name."""
+    assert _pin_of(Path(f"{file}-1.2-py3-none-any.whl")) == ("acme-login", "1.2")
 
 
 @pytest.mark.parametrize(
