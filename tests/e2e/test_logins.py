@@ -168,6 +168,11 @@ def test_no_file_is_ever_given_a_secret_to_write(
         ("wrong", "it does not accept the credential", "check user and password"),
         ("reader", "the identity lacks the permission", "give this identity the right"),
         ("nobody", "asks for a login, and no credential was configured", "name a provider"),
+        (
+            "unset",
+            "tried  plugin 'basic' (ocibuild-basic 0.1.0): BASIC_REGISTRIES, ",
+            "the environment variable NOT_SET is not set",
+        ),
     ],
 )
 def test_a_token_registry_that_refuses_is_told_with_identity_and_remedy(
@@ -194,6 +199,9 @@ def test_a_token_registry_that_refuses_is_told_with_identity_and_remedy(
         "wrong": {"LOGIN": "PASS", "PASS": f"owner:{fresh_secret()}"},
         "reader": {"LOGIN": "PASS", "PASS": f"reader:{accounts[1].password}"},
         "nobody": {},
+        "unset": {
+            "BASIC_REGISTRIES": json.dumps({registry.address: {"user": "owner", "password": {"env": "NOT_SET"}}})
+        },
     }[who]
 
     result = run("build", env={**env, **given}, cwd=work).ended_with(3)

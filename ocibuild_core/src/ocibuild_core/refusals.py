@@ -8,7 +8,7 @@ from ocibuild_core.errors import CredentialError, OcibuildError
 from ocibuild_core.failures import Refusal
 
 if TYPE_CHECKING:
-    from ocibuild_core.auth.answers import Answer
+    from ocibuild_core.auth.answers import Answer, Attempt
     from ocibuild_core.failures import RegistryRefusal
 
 
@@ -25,7 +25,7 @@ def explain_refusal(refusal: RegistryRefusal, answer: Answer | OcibuildError) ->
         return CredentialError(
             f"{refusal.host} asks for a login, and no credential was configured for it",
             why=refusal.text,
-            tried=[f"{attempt.who} ({attempt.outcome.value})" for attempt in answer.attempts[:-1]],
+            tried=[_told(attempt) for attempt in answer.attempts[:-1]],
             do=f"name a provider for it: build --login NAME={refusal.host}",
         )
     return CredentialError(
@@ -33,6 +33,11 @@ def explain_refusal(refusal: RegistryRefusal, answer: Answer | OcibuildError) ->
         why=f"{refusal.text}\nshown to it: {answer.identity}",
         do=_REMEDIES[refusal.refusal].format(host=refusal.host),
     )
+
+
+def _told(attempt: Attempt) -> str:
+    """Who was asked and what came of it; the text of a failure, of which nobody has heard so far, begins with who."""
+    return attempt.detail or f"{attempt.who} ({attempt.outcome.value})"
 
 
 _REMEDIES = {
