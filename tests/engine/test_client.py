@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -125,6 +126,38 @@ def test_what_is_ignored_here_is_not_ignored_there() -> None:
     script = Script("yes | head -n 1")
     assert script.run() == 0
     assert script.output == b"y\n"
+
+
+class CameError(Exception):
+    """A signal was handled."""
+
+
+def test_a_signal_that_interrupts_no_call_is_handled_at_once() -> None:
+    """As one that comes just before poll() is entered: here another thread gets it, which ends no call of this one."""
+    before = signal.signal(signal.SIGUSR1, _come), signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    idle = threading.Event()
+    thread = threading.Thread(target=_receive, args=(idle,))
+    script = Script("kill -USR1 $PPID; exec sleep 20")
+    try:
+        thread.start()
+        with pytest.raises(CameError):
+            script.run()
+    finally:
+        idle.set()
+        thread.join()
+        signal.signal(signal.SIGUSR1, before[0])
+        signal.pthread_sigmask(signal.SIG_SETMASK, before[1])
+    assert script.exit_code == -signal.SIGTERM  # not its own end
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def _come(*_: object) -> None:
+    raise CameError
+
+
+def _receive(idle: threading.Event) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+    idle.wait()
 
 
 def test_an_exception_of_the_reader_ends_the_client() -> None:

@@ -8,7 +8,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ocibuild_core.engine.process import extra_descriptor, spawn
+from ocibuild_core.engine.process import SignalWakeup, extra_descriptor, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -132,8 +132,9 @@ class ClientRun:
                 child.kill()
                 self._close()
                 raise
-            while not child.has_ended():
-                self._pump(child, child.patience, watch)
+            with SignalWakeup() as signals:
+                while not child.has_ended():
+                    self._pump(child, child.patience, watch, signals)
             self._drain()
             if self._note:
                 self._note.end()
@@ -165,16 +166,21 @@ class ClientRun:
         self._sinks[reading] = sink
         return write_end
 
-    def _pump(self, child: Child, patience: float | None, watch: Watch | None = None) -> None:
+    def _pump(
+        self, child: Child, patience: float | None, watch: Watch | None = None, signals: SignalWakeup | None = None
+    ) -> None:
         poller = select.poll()
         also = watch.fd if watch else None
-        for fd in (*self._sinks, *(fd for fd in (child.fd, also) if fd is not None and fd >= 0)):
+        woken = signals.fd if signals else None
+        for fd in (*self._sinks, *(fd for fd in (child.fd, also, woken) if fd is not None and fd >= 0)):
             poller.register(fd, select.POLLIN)
         for fd, _ in poller.poll(None if patience is None else patience * 1000):
             if fd in self._sinks:
                 self._hand_on(fd)
             elif fd == also and watch:
                 watch.check()
+            elif fd == woken and signals:
+                signals.clear()
 
     def _hand_on(self, fd: int) -> bool:
         """One piece; False when there is none now. A descriptor at its end is closed."""

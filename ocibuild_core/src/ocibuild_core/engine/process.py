@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ocibuild_core.errors import EngineError
 
@@ -64,6 +64,33 @@ class Child:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+class SignalWakeup:
+    """A descriptor to poll beside others: it can be read once a signal came. A context manager.
+
+    A signal that comes after Python's last look for one, and before poll() is entered, would be handled when that
+    returns, which may be never (https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd). Python handles
+    signals in the main thread alone; elsewhere this waits for nothing.
+    """
+
+    def __enter__(self) -> Self:
+        self.fd, self._told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            self._before: int | None = signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
+        except ValueError:  # not the main thread
+            self._before = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.set_wakeup_fd(self._before)
+        os.close(self.fd)
+        os.close(self._told)
+
+    def clear(self) -> None:
+        """Forget the signals that came: Python handles them before the next line."""
+        os.read(self.fd, 4096)
 
 
 def spawn(argv: Sequence[str], env: Mapping[str, str], *, output: int | None, extra: int | None = None) -> Child:
