@@ -92,9 +92,15 @@ def test_a_labels_file_is_never_yaml(tmp_path: Path) -> None:
     assert arguments(settle({"LABELS_FILE": str(tmp_path / "labels.yml")}).labels) == {"a: b": "c"}
 
 
-def test_a_flag_without_a_value_takes_it_from_the_environment_or_is_left_out() -> None:
+def test_a_build_argument_without_a_value_takes_it_from_the_environment_or_is_left_out() -> None:
     settings = settle({"TOKEN": "t"}, {"build_args": ("TOKEN", "UNSET")})
     assert arguments(settings.build_args) == {"TOKEN": "t"}
+
+
+@pytest.mark.parametrize("name", ["labels", "annotations", "image_args", "build_contexts", "registry_certs"])
+def test_any_other_flag_without_a_value_is_an_error(name: str) -> None:
+    with pytest.raises(UsageError, match="an item without '='"):
+        settle({"TOKEN": "t"}, {name: ("TOKEN",)})
 
 
 @pytest.mark.parametrize("name", ["BUILD_ARGS", "LABELS"])

@@ -57,6 +57,7 @@ class Field(NamedTuple):
         prefix: PAIRS alone: environment variables that begin so are one pair each.
         request: the key in the Concourse task's request; empty when it has none.
         metavar: what stands for the value in `--help`.
+        is_name_enough: PAIRS alone: a flag's `NAME` means the value that the environment has for it.
         default: what holds when nobody sets it.
     """
 
@@ -72,6 +73,7 @@ class Field(NamedTuple):
     metavar: str = ""
     choices: tuple[str, ...] = ()
     default: object = None
+    is_name_enough: bool = False
 
 
 def four_spellings(name: str) -> tuple[str, ...]:

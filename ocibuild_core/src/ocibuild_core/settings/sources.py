@@ -41,7 +41,8 @@ class CommandLine(NamedTuple):
             return None
         origin = field.flags[0] if field.flags else "the argument " + field.name.upper()
         if field.kind is Kind.PAIRS:
-            pairs = (self._pair(text, origin) for text in _texts(value))
+            read = self._pair_or_name if field.is_name_enough else _pair
+            pairs = (read(text, origin) for text in _texts(value))
             return Found(tuple(pair for pair in pairs if pair), origin)
         if field.kind in LISTS:
             return Found(tuple(_texts(value)), origin)
@@ -49,7 +50,7 @@ class CommandLine(NamedTuple):
             return Found(bool(value), origin)
         return Found(parse_text(field, str(value), origin), origin)
 
-    def _pair(self, text: str, origin: str) -> Pair | None:
+    def _pair_or_name(self, text: str, origin: str) -> Pair | None:
         """`NAME=VALUE`, or `NAME` alone: its value in the environment, left out when it has none, as docker does."""
         if "=" in text or text not in self.env:
             return None if text and "=" not in text else _pair(text, origin)

@@ -55,6 +55,7 @@ FIELDS: tuple[Field, ...] = (
         request="build_args",
         metavar="NAME[=VALUE]",
         default=(),
+        is_name_enough=True,
     ),
     Field(
         name="build_args_file",
