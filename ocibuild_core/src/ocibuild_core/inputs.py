@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _REMOTE_CONTEXT = r"(?:https?|git|ssh)://|git@|github\.com/"
 _GIT_CONTEXT = r"(?:git|ssh)://|git@|github\.com/|https?://[^?#]*\.git(?:[?#]|$)"
 _SIZE = r"(?i)(\d+)([kmg]?)b?"
+_LIMIT = r"[a-z]+=-?\d+(:-?\d+)?"
+_ENTITLEMENTS = r"network\.host|security\.insecure|device(=.*)?"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _LAYOUT_SCHEME = "oci-layout://"
 _CONTEXT_SCHEMES = ("docker-image://", "https://", "http://", "git://", "ssh://", "git@")
@@ -59,7 +61,7 @@ def input_options(settings: BuildSettings) -> dict[str, str]:
     if settings.network != "default":
         options["force-network-mode"] = settings.network
     if settings.ulimits:
-        options["ulimit"] = join_fields(settings.ulimits)
+        options["ulimit"] = join_fields(_limit(text, settings.origin("ulimits")) for text in settings.ulimits)
     if settings.shm_size:
         options["shm-size"] = str(_bytes(settings.shm_size, settings.origin("shm_size")))
     if settings.cgroup_parent:
@@ -67,7 +69,7 @@ def input_options(settings: BuildSettings) -> dict[str, str]:
     if settings.no_cache_filter:
         options["no-cache"] = join_fields(settings.no_cache_filter)
     if settings.source_date_epoch and not _has_build_arg(settings, "SOURCE_DATE_EPOCH"):
-        options["build-arg:SOURCE_DATE_EPOCH"] = settings.source_date_epoch
+        options["build-arg:SOURCE_DATE_EPOCH"] = _seconds(settings)
     if settings.check:
         options["requestid"] = "frontend.lint"
     return options
@@ -96,7 +98,14 @@ def chosen_platforms(settings: BuildSettings) -> tuple[str, ...]:
 
 
 def entitlements(settings: BuildSettings) -> tuple[str, ...]:
-    """What the build may do that a build may not by itself; the host's network includes the permission for it."""
+    """What the build may do that a build may not by itself; the host's network includes the permission for it.
+
+    Raises UsageError for one that BuildKit does not know (util/entitlements in moby/buildkit).
+    """
+    unknown = next((name for name in settings.allow if not re.fullmatch(_ENTITLEMENTS, name)), None)
+    if unknown is not None:
+        do = "use network.host, security.insecure or device"
+        raise UsageError(f"{settings.origin('allow')} {unknown!r}: no such entitlement", do=do)
     needed = ("network.host",) if settings.network == "host" else ()
     return tuple(dict.fromkeys((*settings.allow, *needed)))
 
@@ -211,7 +220,27 @@ def _host_line(text: str, origin: str) -> str:
     found = re.fullmatch(r"\s*([^=:\s]+)[=:]\[?([^\]\s]+)\]?\s*", text)
     if not found:
         raise UsageError(f"{origin} {text!r}: not a host and its address", do=f"write {origin} HOST=IP")
+    import ipaddress  # noqa: PLC0415  # only where a host is added
+
+    try:
+        ipaddress.ip_address(found[2])
+    except ValueError:
+        raise UsageError(f"{origin} {text!r}: {found[2]!r} is no address", do=f"write {origin} HOST=IP") from None
     return f"{found[1]}={found[2]}"
+
+
+def _limit(text: str, origin: str) -> str:
+    if not re.fullmatch(_LIMIT, text):
+        raise UsageError(f"{origin} {text!r}: not a limit", do=f"write {origin} nofile=1024:2048")
+    return text
+
+
+def _seconds(settings: BuildSettings) -> str:
+    text = settings.source_date_epoch or ""
+    if not re.fullmatch(r"-?\d+", text):
+        do = "write seconds since 1970: date +%s, or git log -1 --format=%ct"
+        raise UsageError(f"{settings.origin('source_date_epoch')} {text!r}: not a number of seconds", do=do)
+    return text
 
 
 def _bytes(text: str, origin: str) -> int:
