@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.programs import PROGRAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,3 +64,12 @@ def test_secrets_are_masked(work: Path, run: ProgramRunner, fresh_secret: Callab
 
 def test_json_alone_is_told_what_it_goes_with(work: Path, run: ProgramRunner) -> None:
     assert "--json goes with --print" in run("build", "--json", ".", cwd=work).ended_with(2).stderr
+
+
+def test_a_reader_that_has_gone_is_no_fault(work: Path, run: ProgramRunner) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as closed:
+        argv = [str(PROGRAMS / "build"), "--print", "."]
+        result = subprocess.run(argv, cwd=work, env=run.env(), stdout=closed, stderr=subprocess.PIPE, check=False)
+    assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, b"")

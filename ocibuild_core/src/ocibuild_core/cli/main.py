@@ -77,9 +77,25 @@ def _exit_code(main: Callable[[], object]) -> int:
         code = 128 + signal.SIGINT
     except Interrupted as error:
         code = 128 + error.number
+    except BrokenPipeError:
+        code = _without_a_reader()
     except Exception as error:  # noqa: BLE001  # nobody is above us
         code = _told_by_click(error)
     return code if isinstance(code, int) else 0
+
+
+def _without_a_reader() -> int:
+    """Nobody reads our output any more, as behind `| head`; end as the signal for that would have ended us.
+
+    What is still unwritten goes nowhere (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
+    return 128 + signal.SIGPIPE
 
 
 def _trace_plugins(error: OcibuildError) -> None:
