@@ -73,7 +73,7 @@ def _handler(talk: Talk) -> logging.Handler:
                 talk.error(text)
             elif record.levelno >= logging.WARNING:
                 talk.warn(text)
-            elif record.levelno > logging.INFO or record.levelno > logging.INFO:
+            elif record.levelno > logging.INFO:
                 talk.say(text)
             elif record.levelno >= logging.INFO or talk.level >= DEBUG:
                 talk.detail(text)
