@@ -69,7 +69,7 @@ def test_json_alone_is_told_what_it_goes_with(work: Path, run: ProgramRunner) ->
 def test_a_reader_that_has_gone_is_no_fault(work: Path, run: ProgramRunner) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    with open(writing, "wb") as closed:
+    with os.fdopen(writing, "wb") as closed:
         argv = [str(PROGRAMS / "build"), "--print", "."]
         result = subprocess.run(argv, cwd=work, env=run.env(), stdout=closed, stderr=subprocess.PIPE, check=False)
     assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, b"")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from ocibuild_core.errors import OcibuildError
 
+_NO_READER = 128 + signal.SIGPIPE
+"""As behind `| head`: the code that a program has which that signal ends."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 """Python's 700 would look through everything some seventy times while modules load, and find nothing."""
@@ -78,24 +80,10 @@ def _exit_code(main: Callable[[], object]) -> int:
     except Interrupted as error:
         code = 128 + error.number
     except BrokenPipeError:
-        code = _without_a_reader()
+        code = _NO_READER
     except Exception as error:  # noqa: BLE001  # nobody is above us
         code = _told_by_click(error)
     return code if isinstance(code, int) else 0
-
-
-def _without_a_reader() -> int:
-    """Nobody reads our output any more, as behind `| head`; end as the signal for that would have ended us.
-
-    What is still unwritten goes nowhere (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
-    """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(nowhere, stream.fileno())
-    return 128 + signal.SIGPIPE
 
 
 def _trace_plugins(error: OcibuildError) -> None:
@@ -159,6 +147,8 @@ def _leave(code: int) -> NoReturn:
         try:
             if stream:
                 stream.flush()
+        except BrokenPipeError:
+            code = code or _NO_READER
         except (OSError, ValueError):
             if is_alone:
                 sys.exit(code)  # the interpreter has its own words for output that is lost
