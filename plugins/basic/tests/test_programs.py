@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ocibuild_testkit.registry import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,10 @@ PROGRAMS = Path(sys.executable).parent
 def run(secret_service: SecretService, leak_watcher: LeakWatcher) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs an installed program on the keyring's bus; what it prints to people holds no secret."""
 
-    def run(*argv: str, stdin: str = "", secret_on_stdout: bool = False) -> subprocess.CompletedProcess[str]:
-        env = {"LANG": "C.UTF-8", **secret_service.env}
+    def run(
+        *argv: str, stdin: str = "", secret_on_stdout: bool = False, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        env = {"LANG": "C.UTF-8", **secret_service.env, **variables}
         done = subprocess.run(
             [PROGRAMS / argv[0], *argv[1:]],
             env=env,
@@ -66,6 +69,24 @@ def test_a_login_is_verified_kept_used_listed_and_forgotten(
     assert run("ocibuild", "logout", host).returncode == 0
     assert run("ocibuild", "auth", "list").stdout == ""
     assert run("docker-credential-ocibuild", "get", stdin=host).returncode == 1
+
+
+def test_the_registry_is_spoken_to_as_a_build_would(
+    run: Callable[..., subprocess.CompletedProcess[str]], tls_registry: RegistryServer, tmp_path: Path
+) -> None:
+    """The variable that a build needs for a registry of one's own serves here, too."""
+    host, password = tls_registry.address, tls_registry.auth.users["alice"]  # type: ignore[attr-defined]
+    login = ("ocibuild", "login", host, "--user", "alice", "--stdin")
+
+    done = run(*login, stdin=password, REGISTRY_CA=f"{host}={tls_registry.ca_file}")
+    assert (done.returncode, f"alice is logged in to {host}" in done.stderr) == (0, True)
+    assert run("ocibuild", "logout", host).returncode == 0
+
+    stranger = Authority().write(tmp_path / "other.pem")
+    unreached = run(*login, stdin=password, REGISTRY_CA=f"{host}={stranger}")
+    assert (unreached.returncode, "its certificate is not trusted" in unreached.stderr) == (3, True)
+    assert "do     nothing was stored; check the name, the network, and --registry-ca" in unreached.stderr
+    assert run("ocibuild", "auth", "list").stdout == ""
 
 
 def test_without_a_terminal_nothing_is_asked(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:

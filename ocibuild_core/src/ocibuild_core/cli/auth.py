@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ocibuild_core.auth.redact import Redactor
     from ocibuild_core.auth.resolver import Resolver
     from ocibuild_core.dockerfile import ImageUse
+    from ocibuild_core.registry.ways import Ways
     from ocibuild_core.settings.fields import Field
     from ocibuild_core.settings.sources import Found, Source
 
@@ -82,21 +83,18 @@ def check(
 
     The images are those named, and those of a Dockerfile (--file; ./Dockerfile when none is named).
     """
-    from ocibuild_core.daemon_config import daemon_config  # noqa: PLC0415
     from ocibuild_core.preflight import check_images  # noqa: PLC0415  # `explain` has no need of it
     from ocibuild_core.registry.check import Verdict  # noqa: PLC0415
-    from ocibuild_core.registry.ways import Ways  # noqa: PLC0415
-    from ocibuild_core.settings.resolve import resolve  # noqa: PLC0415
 
     opened = open_ambient(flags)
-    settings = resolve([_OfRegistries(source) for source in opened.sources])
+    ways = ways_of(opened.sources)
     opened.resolver.tell_what_is_unused()
     pulls = [*images, *(use.reference for use in _uses(flags, optional=bool(images or pushes)))]
     results = check_images(
         pulls,
         pushes,
         resolver=opened.resolver,
-        ways=Ways(daemon_config(settings)),
+        ways=ways,
         learned=opened.redactor.add,
     )
     rows = [{"error": str(one)} if isinstance(one, OcibuildError) else one.to_json() for one in results]
@@ -161,6 +159,15 @@ def open_ambient(flags: dict[str, Any]) -> Opened:
     resolver, redactor = make_session_resolver(login=ambient.login, catalog=catalog, options=options, env=env)
     talk.mask = redactor.text
     return Opened(resolver=resolver, redactor=redactor, sources=ambient.sources)
+
+
+def ways_of(sources: Sequence[Source]) -> Ways:
+    """How a build with these settings would speak to each registry."""
+    from ocibuild_core.daemon_config import daemon_config  # noqa: PLC0415  # `explain` has no need of it
+    from ocibuild_core.registry.ways import Ways  # noqa: PLC0415
+    from ocibuild_core.settings.resolve import resolve  # noqa: PLC0415
+
+    return Ways(daemon_config(resolve([_OfRegistries(source) for source in sources])))
 
 
 class _OfRegistries(NamedTuple):

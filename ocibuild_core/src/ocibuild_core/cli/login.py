@@ -15,11 +15,13 @@ from ocibuild_core.providers import Match
 from ocibuild_core.secret import MAX_SECRET_BYTES, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ocibuild_core.auth.boundary import GuardedProvider
     from ocibuild_core.auth.redact import Redactor
     from ocibuild_core.credentials import Credential
+    from ocibuild_core.registry.ways import Way
+    from ocibuild_core.settings.sources import Source
 
 _PATIENCE = 600.0
 """Seconds for a person to find his password and to unlock his keyring."""
@@ -32,13 +34,11 @@ class TerminalUI:
 
     Args:
         redactor: learns every secret that is typed or that a registry gives.
-        ca_file: a certificate authority for the registry.
-        plain_http: the registry speaks http.
+        way: how the registry is spoken to.
     """
 
     redactor: Redactor
-    ca_file: Path | None
-    plain_http: bool
+    way: Way
 
     def ask(self, question: str) -> str:
         """See `LoginUI.ask`."""
@@ -56,17 +56,18 @@ class TerminalUI:
 
     def verify(self, registry: str, credential: Credential) -> None:
         """See `LoginUI.verify`."""
-        from ocibuild_core.registry.check import RegistryCheck, Verdict  # noqa: PLC0415  # not for `logout`
-        from ocibuild_core.registry.http import HttpClient  # noqa: PLC0415
+        from ocibuild_core.registry.check import Verdict  # noqa: PLC0415  # not for `logout`
+        from ocibuild_core.registry.ways import open_check  # noqa: PLC0415
 
-        http = HttpClient(ca_files=[self.ca_file] if self.ca_file else (), timeout=_HTTP_SECONDS)
-        check = RegistryCheck(registry, credential, http=http, plain_http=self.plain_http, learned=self.redactor.add)
+        check = open_check(registry, credential, self.way, seconds=_HTTP_SECONDS, learned=self.redactor.add)
         result = check.login()
         if result.verdict is Verdict.ANONYMOUS_OK:
             self.say(f"{registry} asks nobody for a login, so the password could not be tried")
         elif not result.verdict.is_good:
+            is_near = result.verdict is not Verdict.UNREACHABLE
+            remedy = "try again" if is_near else "check the name, the network, and --registry-ca or --plain-http"
             raise CredentialError(
-                f"{registry}: {result.verdict.value}", why=result.detail, do="nothing was stored; try again"
+                f"{registry}: {result.verdict.value}", why=result.detail, do=f"nothing was stored; {remedy}"
             )
 
     def _prompt(self, question: str, *, hide: bool) -> str:
@@ -105,27 +106,48 @@ def login(  # one for each flag
     """Log in to HOST, and keep the login for later builds.
 
     The password is shown to the registry before it is kept. It is asked for at the terminal, or read with --stdin.
+    The registry is spoken to as a build would: REGISTRY_CA and the other variables of registries count.
     """
-    provider, registry, redactor = _open(host, flags)
+    opened = _open(host, flags)
     secret = _read_secret() if from_stdin else None
     if secret:
-        redactor.add(secret)
+        opened.redactor.add(secret)
     if from_stdin and not user:
         raise UsageError("--stdin gives the password, and no user is named", do="add --user NAME")
-    ui = TerminalUI(redactor=redactor, ca_file=ca_file, plain_http=plain_http)
-    ui.say(provider.login(registry, ui, username=user, secret=secret, seconds=_PATIENCE))
+    ui = TerminalUI(redactor=opened.redactor, way=_way(opened, ca_file, plain_http=plain_http))
+    ui.say(opened.provider.login(opened.registry, ui, username=user, secret=secret, seconds=_PATIENCE))
 
 
 @click.command()
 @_flags
 def logout(*, host: str, user: str | None, **flags: Any) -> None:  # noqa: ANN401
     """Forget the login to HOST; with --user that of one user alone."""
-    provider, registry, redactor = _open(host, flags)
-    ui = TerminalUI(redactor=redactor, ca_file=None, plain_http=False)
-    ui.say(provider.logout(registry, ui, username=user, seconds=_PATIENCE))
+    opened = _open(host, flags)
+    ui = TerminalUI(redactor=opened.redactor, way=_way(opened))
+    ui.say(opened.provider.logout(opened.registry, ui, username=user, seconds=_PATIENCE))
 
 
-def _open(host: str, flags: dict[str, Any]) -> tuple[GuardedProvider, str, Redactor]:
+def _way(opened: _Opened, ca_file: Path | None = None, *, plain_http: bool = False) -> Way:
+    """What the flags say, else what a build is told of the registry."""
+    from ocibuild_core.cli.auth import ways_of  # noqa: PLC0415  # not for `--help`
+    from ocibuild_core.registry.ways import Way  # noqa: PLC0415
+
+    if ca_file or plain_http:
+        return Way(plain_http=plain_http, ca_files=(ca_file,) if ca_file else ())
+    return ways_of(opened.sources).to(opened.registry)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """What both commands work with."""
+
+    provider: GuardedProvider
+    registry: str
+    redactor: Redactor
+    sources: Sequence[Source]
+
+
+def _open(host: str, flags: dict[str, Any]) -> _Opened:
     from ocibuild_core.auth.ambient import read_ambient  # noqa: PLC0415  # not for `--help`
     from ocibuild_core.auth.redact import Redactor  # noqa: PLC0415
     from ocibuild_core.auth.setup import guard_providers, load_providers  # noqa: PLC0415
@@ -143,7 +165,8 @@ def _open(host: str, flags: dict[str, Any]) -> tuple[GuardedProvider, str, Redac
     catalog, options = load_providers(ambient)
     wanted = catalog.provider(flags["provider"]).provider.name if flags["provider"] else ambient.keeper
     guarded = guard_providers(catalog, options, env=env, clock=SystemClock(), timeout=ambient.login.timeout)
-    return _choose(registry, wanted, guarded), registry, redactor
+    provider = _choose(registry, wanted, guarded)
+    return _Opened(provider=provider, registry=registry, redactor=redactor, sources=ambient.sources)
 
 
 def _choose(registry: str, wanted: str, providers: dict[str, GuardedProvider]) -> GuardedProvider:
