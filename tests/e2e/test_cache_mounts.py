@@ -118,6 +118,24 @@ def test_names_and_namespaces_are_kept_apart(own_build: Builder) -> None:
     )
 
 
+def test_no_link_that_came_with_the_sources_is_followed(own_build: Builder) -> None:
+    """Otherwise a step would see any archive of this machine, and those in another directory would be dropped."""
+    own_build.found("--cache-mounts")
+    mounts = own_build.work / "cache" / "mounts"
+    for path in tuple(mounts.iterdir()):
+        path.replace(own_build.work / path.name)
+        path.symlink_to(own_build.work / path.name)
+    assert own_build.found("--cache-mounts") == ""
+
+    other = own_build.work / "other"
+    mounts.rename(other)
+    mounts.symlink_to(other)
+    before = {path.name: path.read_bytes() for path in other.iterdir()}
+    result = own_build("--cache-mounts", "--cache-size", "1k").succeeded()
+    assert "cache mounts are not kept: cache/mounts is a link" in result.stderr
+    assert {path.name: path.read_bytes() for path in other.iterdir()} == before
+
+
 def test_a_failed_build_and_a_killed_one_leave_what_was_kept(own_build: Builder, run: ProgramRunner) -> None:
     own_build.found("--cache-mounts")
     kept = {path.name: path.read_bytes() for path in (own_build.work / "cache" / "mounts").iterdir()}

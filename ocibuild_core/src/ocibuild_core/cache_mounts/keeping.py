@@ -74,7 +74,8 @@ class CacheMounts:
     def bring(self, talk: Talk) -> None:
         """Fill the engine's mounts that are empty with what is kept. Raises EngineError."""
         kept = [self._path / mount.file_name for mount in self._mounts]
-        given = [file if file.is_file() else None for file in kept]
+        # `cache/` may have come with the sources: a link in it could lead to any archive of this machine.
+        given = [file if file.is_file() and not file.is_symlink() else None for file in kept]
         if not any(given):
             return
         desk = self._run("in", given, most_bytes=0)
@@ -159,6 +160,9 @@ def open_mounts(
     cache = Path.cwd() / CACHE_DIRECTORY
     if not cache.is_dir():
         talk.warn(f"cache mounts are not kept: there is no directory {CACHE_DIRECTORY}/")
+        return None
+    if (cache / MOUNTS_DIRECTORY).is_symlink():
+        talk.warn(f"cache mounts are not kept: {CACHE_DIRECTORY}/{MOUNTS_DIRECTORY} is a link, and may lead anywhere")
         return None
     if is_remote_context(settings.context):
         talk.warn("cache mounts are not kept: the Dockerfile is not here, but in the remote context")
