@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ocibuild_core.errors import ExportError
 from ocibuild_core.exporters.archive import config_digest, manifest_digest
+from ocibuild_core.exporters.files import write_text
 
 
 def archive(path: Path, **files: object) -> Path:
@@ -48,3 +49,10 @@ def test_the_index_names_the_manifest(tmp_path: Path) -> None:
 def test_another_index_is_an_error_that_names_the_file(tmp_path: Path, index: object) -> None:
     with pytest.raises(ExportError, match=r"digest from a\.tar"):
         manifest_digest(archive(tmp_path / "a.tar", index__json=index))
+
+
+def test_a_file_that_cannot_be_written_is_an_export_error(tmp_path: Path) -> None:
+    (tmp_path / "digest").symlink_to("/dev/full")
+    with pytest.raises(ExportError, match="cannot write digest") as caught:
+        write_text(tmp_path / "digest", "sha256:abc")
+    assert caught.value.why == "No space left on device"

@@ -64,6 +64,7 @@ def test_the_sign_that_it_is_ours_is_published_first(tmp_path: Path) -> None:
         ({"config": {"Env": ["A=<&>"]}}, '{"env":["A=\\u003c\\u0026\\u003e"],"user":""}'),
         ({"config": {"Env": ["A=\u2028\u2029"]}}, '{"env":["A=\\u2028\\u2029"],"user":""}'),
         ({"config": {"Env": ['A="\\\t\n\r\x01\x7f/ü€😀']}}, '{"env":["A=\\"\\\\\\t\\n\\r\\u0001\x7f/ü€😀"],"user":""}'),
+        ({"config": {"Env": ["A=\ud800"]}}, '{"env":["A=\ufffd"],"user":""}'),
     ],
 )
 def test_environment_and_user_are_written_as_go_does(config: dict[str, object], text: str) -> None:

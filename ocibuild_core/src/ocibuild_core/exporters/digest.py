@@ -36,10 +36,11 @@ class DigestExporter(Exporter):
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
         from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`
+        from ocibuild_core.exporters.files import write_text  # noqa: PLC0415
 
         digest, description = self._digest(request, results.files[main_archive(request)])
         written = results.staging / self.name
-        written.write_text(digest, encoding="ascii")
+        write_text(written, digest)
         return [Artifact(source=written, destination=self._destination(request), description=description)]
 
     def _digest(self, request: ExportRequest, archive: Path) -> tuple[str, str]:

@@ -38,9 +38,10 @@ class MetadataExporter(Exporter):
         import json  # noqa: PLC0415  # `--help` loads every exporter and has no need of it
 
         from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`
+        from ocibuild_core.exporters.files import write_text  # noqa: PLC0415
 
         written = results.staging / "metadata.json"
-        written.write_text(json.dumps(dict(results.metadata), indent=2) + "\n", encoding="utf-8")
+        write_text(written, json.dumps(dict(results.metadata), indent=2) + "\n")
         return [Artifact(source=written, destination=self._destination(request), description="build metadata")]
 
     def _destination(self, request: ExportRequest) -> Path:

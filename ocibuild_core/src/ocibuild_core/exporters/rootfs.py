@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ocibuild_core.export_records import Artifact, ExportPlan, ExportRequest, ExportResults
 
 _HTML = {char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+_SURROGATES = "[\ud800-\udfff]"
 
 
 class RootfsExporter(Exporter):
@@ -42,13 +43,14 @@ class RootfsExporter(Exporter):
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
         from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`
+        from ocibuild_core.exporters.files import write_text  # noqa: PLC0415
         from ocibuild_core.exporters.unpacking import unpack_for  # noqa: PLC0415
 
         rootfs, metadata = self._destinations(request)
         _refuse_foreign(rootfs, metadata)
         archive, platform = results.files[main_archive(request)], request.options.text("platform")
         made = unpack_for(self.name, request, archive, results.staging / "rootfs", platform=platform)
-        _write(results.staging / "metadata.json", metadata_text(made.config))
+        write_text(results.staging / "metadata.json", metadata_text(made.config))
         # metadata.json goes first: a kill in between must not leave a directory that looks like somebody else's.
         return [
             Artifact(source=results.staging / "metadata.json", destination=metadata, description="environment, user"),
@@ -89,13 +91,6 @@ def _refuse_foreign(rootfs: Path, metadata: Path) -> None:
     )
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ExportError(f"cannot write {path.name}", why=error.strerror or str(error)) from None
-
-
 def _is_ours(metadata: Path) -> bool:
     import json  # noqa: PLC0415  # see `exporters`
 
@@ -109,10 +104,11 @@ def _is_ours(metadata: Path) -> bool:
 def metadata_text(config: Mapping[str, Any]) -> str:
     """Environment and user of an image's configuration, as Concourse's task writes them: Go's JSON, one line.
 
-    Go escapes `<`, `>`, `&`, U+2028 and U+2029 (https://pkg.go.dev/encoding/json#HTMLEscape). Raises ExportError when
-    the configuration is none.
+    Go escapes `<`, `>`, `&`, U+2028 and U+2029 (https://pkg.go.dev/encoding/json#HTMLEscape), and half of a surrogate
+    pair is U+FFFD to it. Raises ExportError when the configuration is none.
     """
     import json  # noqa: PLC0415  # see `exporters`
+    import re  # noqa: PLC0415
 
     section = config.get("config")
     section = {} if section is None else section
@@ -120,7 +116,7 @@ def metadata_text(config: Mapping[str, Any]) -> str:
     if not isinstance(user, str) or not (env is None or _is_list_of_texts(env)):
         raise ExportError("cannot read environment and user", why="the image's configuration has another form")
     text = json.dumps({"env": env, "user": user}, ensure_ascii=False, separators=(",", ":"))
-    return "".join(_HTML.get(char, char) for char in text) + "\n"
+    return "".join(_HTML.get(char, char) for char in re.sub(_SURROGATES, "\ufffd", text)) + "\n"
 
 
 def _is_list_of_texts(value: object) -> bool:
