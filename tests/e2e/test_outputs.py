@@ -221,6 +221,25 @@ def test_provenance_is_there_only_when_asked_for(work: Path, run: ProgramRunner)
     assert statements(work / "image" / "image") == ["https://slsa.dev/provenance/v1"]
 
 
+def test_the_metadata_hold_the_provenance_that_was_attested(work: Path, run: ProgramRunner) -> None:
+    asked = ("--metadata-file", "m.json", "-o", "oci,dest=a.tar")
+    run("build", *asked, ".", cwd=work).succeeded()
+    assert not any("provenance" in key for key in json.loads((work / "m.json").read_bytes()))
+    run("build", *asked, "--provenance", "mode=max", ".", cwd=work).succeeded()
+    attested = provenance(work / "m.json")
+    assert attested.keys() == {"buildx.build.provenance"}
+    assert attested["buildx.build.provenance"]["buildDefinition"]["externalParameters"]["configSource"]
+    platforms = ("--platform", "linux/amd64,linux/arm64")
+    run("build", *asked, "--provenance", "true", *platforms, ".", cwd=work).succeeded()
+    assert set(provenance(work / "m.json")) == {f"buildx.build.provenance/linux/{name}" for name in ("amd64", "arm64")}
+
+
+def provenance(metadata: Path) -> dict[str, Any]:
+    """What of a metadata file is provenance, by its key."""
+    found: dict[str, Any] = json.loads(metadata.read_bytes())
+    return {key: value for key, value in found.items() if key.startswith("buildx.build.provenance")}
+
+
 def statements(layout: Path) -> list[str]:
     """The types of the attestations of a layout."""
     (listed,) = json.loads((layout / "index.json").read_bytes())["manifests"]

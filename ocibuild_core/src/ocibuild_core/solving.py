@@ -17,6 +17,7 @@ from ocibuild_core.needs import pushed_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from ocibuild_core.auth.redact import Redactor
     from ocibuild_core.auth.session import AuthSession
@@ -41,22 +42,30 @@ def solve(  # noqa: PLR0913  # all that one solve is made from
     images: Sequence[ImageArgument],
     cache: CacheDirectory | None,
 ) -> Mapping[str, object]:
-    """Build. Returns BuildKit's metadata; raises what went wrong."""
+    """Build. Returns BuildKit's metadata, with the provenance that was asked for; raises what went wrong."""
 
     def solved(plan: BuildPlan) -> Mapping[str, object]:
         return _solve(given, engine, session, plan=plan, staged=staged, images=images, cache=cache)
 
     store = engine.content_store()
     taken = outputs_from_store(plan, given.settings) if store else ()
-    if not store or not taken:
-        return solved(plan)
-    metadata = solved(plan_for_store(plan, taken))
+    metadata = solved(plan_for_store(plan, taken) if taken else plan)
+    if not store:
+        return metadata
     try:
         for output in taken:
             write_archive(store, metadata, output, staged.files[output])
     except NotStoredError:
-        return solved(plan)
-    return metadata
+        metadata = solved(plan)
+    return {**metadata, **_attested(store, metadata, given.settings)}
+
+
+def _attested(store: Path, metadata: Mapping[str, object], settings: BuildSettings) -> Mapping[str, object]:
+    if not settings.provenance:
+        return {}
+    from ocibuild_core.provenance import attested_provenance  # noqa: PLC0415  # few ask for it
+
+    return attested_provenance(store, metadata)
 
 
 def _solve(  # noqa: PLR0913  # all that one solve is made from
