@@ -33,8 +33,8 @@ def has_cgroups(scene: Scene) -> bool:
     return scene.user is None and os.geteuid() == 0
 
 
-def wait_until_gone(pid: int, within: float = 6.0) -> None:
-    deadline = time.monotonic() + within
+def wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + 6.0
     while is_alive(pid):
         assert time.monotonic() < deadline, f"{pid} does not end"
         time.sleep(0.01)

@@ -133,9 +133,9 @@ def _path(key: str, version: str) -> str:
     return f"/caches/{hashlib.sha256(f'{version} {key}'.encode()).hexdigest()}"
 
 
-def runtime_token(signature: bytes, *, scope: str = "refs/heads/main") -> str:
+def runtime_token(signature: bytes) -> str:
     """A runtime token as a GitHub job has it: a JWT with the scopes of caches. Clients do not check who signed it."""
     now = int(time.time())
-    claims = {"ac": json.dumps([{"Scope": scope, "Permission": 3}]), "nbf": now - 60, "exp": now + 3600}
+    claims = {"ac": json.dumps([{"Scope": "refs/heads/main", "Permission": 3}]), "nbf": now - 60, "exp": now + 3600}
     parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (*parts, signature))

@@ -60,13 +60,11 @@ class ProgramRunner:
     Args:
         watcher: knows the secrets.
         sandbox: a directory of the test's own, with a short path.
-        extra_env: what every run gets besides.
     """
 
-    def __init__(self, watcher: LeakWatcher, sandbox: Path, extra_env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, watcher: LeakWatcher, sandbox: Path) -> None:
         self._watcher = watcher
         self._sandbox = sandbox
-        self._extra_env = dict(extra_env or {})
         for name in ("home", "run", "tmp"):
             (sandbox / name).mkdir(mode=0o700, exist_ok=True)
 
@@ -87,7 +85,6 @@ class ProgramRunner:
             "PATH": f"{PROGRAMS}:{_SYSTEM_PATH}",
             "LANG": "C.UTF-8",
             **(user.env() if user else places),
-            **self._extra_env,
         }
 
     def __call__(  # all of it by keyword

@@ -16,13 +16,13 @@ from fake_aws.sigv4 import HttpRequest
 TOKEN = "ecr:GetAuthorizationToken"
 
 
-def signed(keys: Keys, *, region: str = "eu-west-1", service: str = "ecr", body: bytes = b"{}") -> HttpRequest:
-    request = AWSRequest(method="POST", url="https://api.ecr.eu-west-1.amazonaws.com/?a=b%20c&a=", data=body)
+def signed(keys: Keys, *, region: str = "eu-west-1", service: str = "ecr") -> HttpRequest:
+    request = AWSRequest(method="POST", url="https://api.ecr.eu-west-1.amazonaws.com/?a=b%20c&a=", data=b"{}")
     request.headers["X-Amz-Target"] = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
     SigV4Auth(Credentials(keys.access_key, keys.secret_key, keys.token), service, region).add_auth(request)
     headers = {name.lower(): value for name, value in request.headers.items()}
     headers.setdefault("host", "api.ecr.eu-west-1.amazonaws.com")
-    return HttpRequest(method="POST", target="/?a=b%20c&a=", headers=headers, body=body)
+    return HttpRequest(method="POST", target="/?a=b%20c&a=", headers=headers, body=b"{}")
 
 
 def ask(cloud: Cloud, request: HttpRequest, region: str | None = "eu-west-1") -> object:

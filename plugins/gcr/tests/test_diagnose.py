@@ -7,8 +7,8 @@ from fake_google.asking import Asker
 from ocibuild_core.plugin import Finding, Severity
 
 
-def look(ask: Asker, seconds: float = 5) -> Finding:
-    (found,) = ask.provider.diagnose(ask.request(seconds=seconds))
+def look(ask: Asker) -> Finding:
+    (found,) = ask.provider.diagnose(ask.request(seconds=5))
     return found
 
 

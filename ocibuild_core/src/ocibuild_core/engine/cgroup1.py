@@ -34,15 +34,15 @@ def missing_hierarchies(membership: Path = _MEMBERSHIP, root: Path = ROOT) -> tu
     return hierarchies(membership.read_text())
 
 
-def mount_hierarchies(options: tuple[str, ...], root: Path = ROOT) -> None:
+def mount_hierarchies(options: tuple[str, ...]) -> None:
     """Mount them in this mount namespace, each in a directory of its own. OSError says which one failed."""
-    root.mkdir(parents=True, exist_ok=True)
-    linux.mount("cgroup", str(root), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC, "mode=0755")
+    ROOT.mkdir(parents=True, exist_ok=True)
+    linux.mount("cgroup", str(ROOT), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC, "mode=0755")
     for option in options:
         name = option.removeprefix("none,").removeprefix("name=")
-        directory = root / name
+        directory = ROOT / name
         directory.mkdir()
         linux.mount("cgroup", str(directory), "cgroup", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC, option)
         for controller in name.split(","):
             if controller != name:
-                (root / controller).symlink_to(name)
+                (ROOT / controller).symlink_to(name)

@@ -22,18 +22,18 @@ def parent_name(identifier: str) -> str:
     return f"{_PREFIX}{identifier}"
 
 
-def remove_groups(name: str, root: Path = ROOT) -> None:
+def remove_groups(name: str) -> None:
     """Kill what is left in the groups of that name, in every hierarchy, and remove them."""
     deadline = time.monotonic() + _PATIENCE
-    for group in _groups_named(name, root):
+    for group in _groups_named(name):
         while not _remove_tree(group) and time.monotonic() < deadline:
             time.sleep(0.005)
 
 
-def _groups_named(name: str, root: Path) -> Iterator[Path]:
+def _groups_named(name: str) -> Iterator[Path]:
     """The group in the unified hierarchy, and in each controller's of version 1 (cgroups(7))."""
     try:
-        hierarchies = [root, *(Path(entry.path) for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False))]
+        hierarchies = [ROOT, *(Path(entry.path) for entry in os.scandir(ROOT) if entry.is_dir(follow_symlinks=False))]
     except OSError:
         return
     yield from (group for group in (each / name for each in hierarchies) if group.is_dir())

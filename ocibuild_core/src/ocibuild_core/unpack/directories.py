@@ -16,6 +16,7 @@ _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 255  # as many as Go's filepath.EvalSymlinks follows
 _MOST_OPEN = 128
 _OWNER_ALL = 0o700
+_UNLISTED = 0  # the time of a directory that no layer lists
 _IS_NONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -70,13 +71,11 @@ class Directories:
 
     Args:
         root: descriptor of the root, which becomes its own.
-        mtime: nanoseconds; the time of directories that no layer lists.
     """
 
-    def __init__(self, root: int, *, mtime: int = 0) -> None:
-        self.root = Directory(b"", root, mode=stat.S_IMODE(os.fstat(root).st_mode), mtime=mtime)
+    def __init__(self, root: int) -> None:
+        self.root = Directory(b"", root, mode=stat.S_IMODE(os.fstat(root).st_mode), mtime=_UNLISTED)
         self.root.is_changed = True
-        self._mtime = mtime
         self._open: dict[bytes, Directory] = {}
 
     def __enter__(self) -> Self:
@@ -115,7 +114,7 @@ class Directories:
         if parent.mode & stat.S_ISGID:
             os.fchown(made.fd, -1, os.getegid())
         made.set_mode(0o755)
-        made.mtime = self._mtime
+        made.mtime = _UNLISTED
         return made
 
     def forget(self, path: bytes) -> None:

@@ -111,9 +111,9 @@ class TokenRealm:
         with self._lock:
             return tuple(self._requests)
 
-    def token_for(self, repository: str, *actions: str, subject: str = "ocibuild-testkit") -> str:
+    def token_for(self, repository: str, *actions: str) -> str:
         """A token for one repository, whoever has rights there."""
-        return self._sign(subject, [{"type": "repository", "name": repository, "actions": list(actions)}])
+        return self._sign("ocibuild-testkit", [{"type": "repository", "name": repository, "actions": list(actions)}])
 
     def _from_query(self, query: Form, authorization: str | None) -> _Question:
         scopes = tuple(part for scope in query.get("scope", ()) for part in scope.split())

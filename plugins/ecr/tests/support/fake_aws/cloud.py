@@ -104,16 +104,10 @@ class Cloud:
 
     Args:
         make_secret: makes secret keys, session tokens, passwords.
-        now: AWS's clock.
     """
 
-    def __init__(
-        self,
-        make_secret: Callable[[], str] = lambda: secrets.token_hex(24),
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, make_secret: Callable[[], str] = lambda: secrets.token_hex(24)) -> None:
         self.make_secret = make_secret
-        self.now = now
         self.skew = timedelta()
         self.token_life = timedelta(hours=12)
         self.session_life = timedelta(hours=1)
@@ -132,15 +126,17 @@ class Cloud:
         self._is_patient = False
         self._named = threading.Event()
 
-    # -- setting it up
+    def now(self) -> datetime:
+        """This machine's time; AWS's is `skew` later."""
+        return datetime.now(UTC)
 
     def add_user(self, account: str = "123456789012", name: str = "ci", *, region: str = "eu-west-1") -> Keys:
         arn = f"arn:{partition(region)}:iam::{account}:user/{name}"
         return self._add_owner(arn, arn, prefix="AKIA").keys
 
-    def add_session(self, role_arn: str, name: str = "node", *, life: timedelta = timedelta(hours=6)) -> Keys:
+    def add_session(self, role_arn: str, *, life: timedelta = timedelta(hours=6)) -> Keys:
         """Keys of a role that somebody else has assumed: a machine, a container, an SSO user."""
-        return self._add_session(role_arn, name, life).keys
+        return self._add_session(role_arn, "node", life).keys
 
     def add_sso_session(self, role_arn: str) -> str:
         """The token of somebody who has done `aws sso login` and may have the role's keys."""
@@ -177,8 +173,6 @@ class Cloud:
     def count(self, action: str) -> int:
         """How often an action was granted or refused to a good signature."""
         return sum(call.action == action for call in self.calls)
-
-    # -- being asked
 
     def perform(
         self, action: str, host: str, region: str | None, request: HttpRequest, params: Mapping[str, Any]
