@@ -12,14 +12,11 @@ _WITNESS = "import pathlib\npathlib.Path({path!r}).open('a').write(__name__ + '\
 @case("`LOGIN=ecr` lower/mixed case, spaces, `LOGIN=ECR,PASS`")
 def _(given: Case) -> None:
     given.demo.install("other")
-    env = {
-        "DEMO_TOKEN": given.token,
-        "OTHER_TOKEN": given.token,
-        "PASS": f"u:{given.token}",
-        "REG_URL": "r.own.example",
-    }
+    env = {"DEMO_TOKEN": given.token, "OTHER_TOKEN": given.token, "REG_URL": "r.own.example"}
     for spelling in ("demo", "DEMO", " Demo ", "OTHER, demo", "other-ALIAS,demo,"):
         assert given.answer(LOGIN=spelling, **env) == "demo-user"
+    env["PASS"] = f"u:{given.token}"
+    assert given.answer(LOGIN="demo", says="PASS is ignored: set LOGIN=PASS", **env) == "demo-user"
     for spelling in ("DEMO,PASS", " pass , Demo", "basic"):
         assert given.answer("r.own.example", LOGIN=spelling, **env) == "u"
 
