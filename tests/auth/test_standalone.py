@@ -73,6 +73,12 @@ def test_a_plugin_may_be_left_out(alone: Demo, token: str) -> None:
     assert alone.helper("get", question=HOST, DEMO_TOKEN=token, OCIBUILD_PLUGINS="core").returncode == 1
 
 
+def test_a_plugin_that_was_listed_and_is_not_there_is_said(alone: Demo, token: str) -> None:
+    ended = alone.helper("get", question=HOST, OCIBUILD_PLUGINS="demo,absent", DEMO_TOKEN=token)
+    assert ended.returncode == 1
+    assert ended.stdout.startswith("plugin 'absent': is listed by OCIBUILD_PLUGINS, but not installed")
+
+
 def test_a_variable_that_makes_no_sense_to_a_provider_that_nobody_named_does_no_harm(alone: Demo) -> None:
     ended = alone.helper("get", question=HOST, DEMO_COUNT="many")
     assert (ended.returncode, ended.stdout) == (1, "credentials not found in native keychain\n")

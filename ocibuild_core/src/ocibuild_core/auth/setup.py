@@ -136,12 +136,15 @@ def provider_options(
 def load_providers(ambient: Ambient) -> tuple[Catalog, dict[str, OptionValues]]:
     """What is installed and may be used outside of a build, and the values of the providers' options.
 
-    Errors as of `provider_options`.
+    Raises:
+        PluginError: a plugin that the user's list of allowed ones names is missing or broken.
+        UsageError: as `provider_options`.
     """
     from ocibuild_core.loader import load_plugins  # noqa: PLC0415  # a build has loaded them itself
     from ocibuild_core.settings.reserved import reserved_spellings  # noqa: PLC0415
 
     catalog = load_plugins(ambient.selection, reserved=reserved_spellings())
+    catalog.check_allowed()
     return provider_options(catalog, ambient.options, ambient.login)
 
 
