@@ -118,7 +118,9 @@ def test_a_bad_entry_is_an_error_when_its_registry_is_needed(entry: object, why:
         ("r.example:443", HOST, True),
         ("r.example:5000", HOST, False),
         ("r.example", "r.example:5000", False),
-        ("r.example/team", HOST, False),
+        ("r.example/team", HOST, True),
+        ("https://r.example/team", HOST, True),
+        ("https://index.docker.io/v1/access-token", "docker.io", False),
         ("sub.r.example", HOST, False),
         ("not a host", HOST, False),
         ("", HOST, False),
@@ -130,7 +132,7 @@ def test_which_key_means_which_registry(key: str, asked: str, *, is_found: bool)
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_exact_key_is_preferred_wherever_it_stands(order: int) -> None:
-    keys = [HOST, f"https://{HOST}", f"{HOST}:443"][::order]
+    keys = [HOST, f"https://{HOST}", f"{HOST}:443", f"{HOST}/team"][::order]
     found = first(config({"auths": {key: encoded(f"u:{key}") for key in keys}}))
     assert pair(found) == ("u", HOST)
 
@@ -329,6 +331,21 @@ def test_keys_of_paths_in_podmans_file_are_warned_of(home: Home) -> None:
     found, warnings = load(home, REGISTRY_AUTH_FILE=str(path))
     assert pair(first(found)) == ("u", "p")
     assert warnings == [f"{path}: r.example/team is ignored, as BuildKit knows one credential a host, not one a path"]
+
+
+def test_keys_of_paths_count_in_dockers_own_file_alone_and_last(home: Home) -> None:
+    """There `r.example/team` is what an old `docker login` left, and docker takes it for all of r.example."""
+    login = {"r.example/team": encoded("t:p")}
+    home.write(".docker/config.json", {"auths": login, "credHelpers": {"other.example/x": "none-such"}})
+    found, warnings = load(home)
+    assert pair(first(found)) == ("t", "p")
+    assert found.entries("other.example") == []
+    assert warnings == []
+
+    home.write(".docker/config.json", {"auths": {**login, f"http://{HOST}": encoded("u:p")}})
+    assert pair(first(load(home)[0])) == ("u", "p")
+    (home.directory / ".docker" / "config.json").unlink()
+    assert load(home, DOCKER_AUTH_CONFIG=json.dumps({"auths": login}))[0].entries(HOST) == []
 
 
 def test_a_malformed_podman_file_is_an_error(home: Home) -> None:

@@ -13,7 +13,7 @@ from ocibuild_core.auth.config_files import (
     read_config,
 )
 from ocibuild_core.errors import CredentialError, UsageError
-from ocibuild_core.registry.hosts import docker_key, host_of, normalise, split
+from ocibuild_core.registry.hosts import DOCKER_HUB, docker_key, host_of, normalise, split
 from ocibuild_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class UserConfig:
         self._env = env
         self._timeout = timeout
         self._auth_keys = [_by_registry(file.auths) for file in files]
-        self._helper_keys = [_by_registry(file.cred_helpers) for file in files]
+        self._helper_keys = [_by_registry(_of_hosts(file.cred_helpers)) for file in files]
 
     def entries(self, registry: str) -> list[FileEntry | HelperEntry]:
         """What the configs say for a registry, in order; empty when they say nothing."""
@@ -193,7 +193,7 @@ def _from_variable(env: Mapping[str, str], warn: Callable[[str], None]) -> list[
     from ocibuild_core.auth.answers import NOTICE  # noqa: PLC0415  # few set it
 
     _log.log(NOTICE, "DOCKER_AUTH_CONFIG comes before the docker config, for %d registries", len(config.auths))
-    return [ConfigFile(name=config.name, auths=config.auths)]
+    return [ConfigFile(name=config.name, auths=_of_hosts(config.auths))]
 
 
 def _from_docker(env: Mapping[str, str], warn: Callable[[str], None]) -> list[ConfigFile]:
@@ -209,7 +209,7 @@ def _from_podman(env: Mapping[str, str], warn: Callable[[str], None]) -> list[Co
         scoped = [key for key in (*config.auths, *config.cred_helpers) if _registry_of(key) is None]
         if scoped:
             warn(f"{config.name}: {scoped[0]} is ignored, as BuildKit knows one credential a host, not one a path")
-    return [config._replace(creds_store="", proxies={}) for config in found]
+    return [config._replace(auths=_of_hosts(config.auths), creds_store="", proxies={}) for config in found]
 
 
 def _warn_of_bad_entries(config: ConfigFile, warn: Callable[[str], None]) -> None:
@@ -221,13 +221,29 @@ def _warn_of_bad_entries(config: ConfigFile, warn: Callable[[str], None]) -> Non
 
 
 def _by_registry(entries: Mapping[str, Any]) -> dict[str, str]:
-    """The key that means a registry: its exact name first, as docker prefers it, else in the file's order."""
+    """The key that means a registry: its exact name first, as docker prefers it, else in the file's order.
+
+    A key of a path is the last choice, and means the whole host (docker/cli, cli/config/credentials/file_store.go,
+    `ConvertToHostname`). Docker Hub's has two beside the login that hold no password.
+    """
     found: dict[str, str] = {}
-    for key in entries:
-        registry = _registry_of(key)
-        if registry is not None and (registry not in found or key == docker_key(registry)):
-            found[registry] = key
+    for key in sorted(entries, key=_is_of_path):
+        address = split(key)
+        if address is None or (address.path and address.registry == DOCKER_HUB):
+            continue
+        if address.registry not in found or key == docker_key(address.registry):
+            found[address.registry] = key
     return found
+
+
+def _of_hosts(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries whose key names a whole registry: where others don't count."""
+    return {key: entry for key, entry in entries.items() if _registry_of(key) is not None}
+
+
+def _is_of_path(key: str) -> bool:
+    address = split(key)
+    return bool(address and address.path)
 
 
 def _registry_of(key: str) -> str | None:
