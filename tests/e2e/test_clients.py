@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +15,7 @@ from support.go_tools import compiled
 from support.missing import need_program
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ocibuild_testkit.leaks import LeakWatcher
@@ -93,11 +95,43 @@ def client(sandbox: Path, server: RegistryServer, password: str, leak_watcher: L
     return Client(sandbox / "c", server, password, leak_watcher)
 
 
+@contextmanager
+def daemon(client: Client) -> Iterator[str]:
+    """The address of a daemon that speaks docker's API."""
+    podman, place = need_program("podman", "podman"), client.demo.directory
+    socket = place / "daemon.sock"
+    storage = ["--root", str(place / "root"), "--runroot", str(place / "runroot"), "--storage-driver", "vfs"]
+    env = {**client.demo.env, "HOME": str(place / "daemon"), "LOGIN": "", "PASS": ""}
+    command = [podman, *storage, "system", "service", "--time", "0", f"unix://{socket}"]
+    with (place / "daemon.log").open("w+") as log, subprocess.Popen(command, env=env, stderr=log) as running:
+        try:
+            until = time.monotonic() + 20
+            while not socket.exists():
+                assert running.poll() is None, (place / "daemon.log").read_text()
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            yield f"unix://{socket}"
+        finally:
+            running.terminate()
+
+
 def test_docker_reads_a_manifest(client: Client, server: RegistryServer) -> None:
     docker = need_program("docker", "docker.io")
     ended = client.run(docker, "manifest", "inspect", "--insecure", server.reference(IMAGE))
     assert json.loads(ended.stdout)["schemaVersion"] == 2
     assert client.is_let_in()
+
+
+def test_docker_pulls(client: Client, server: RegistryServer) -> None:
+    """Podman answers in the daemon's place: it has no login of its own, so it pulls with what docker hands it."""
+    docker = need_program("docker", "docker.io")
+    with daemon(client) as address:
+        pulled = client.run(docker, "--host", address, "pull", server.reference(IMAGE))
+        assert server.reference(IMAGE) in pulled.stdout
+        assert client.is_let_in()
+        client.run(docker, "--host", address, "rmi", server.reference(IMAGE))
+        refused = client.demo.run(docker, "--host", address, "pull", server.reference(IMAGE), LOGIN="", PASS="")
+        assert refused.returncode != 0
 
 
 def test_skopeo_inspects(client: Client, server: RegistryServer) -> None:
