@@ -177,6 +177,11 @@ def test_ssh_forwards_a_key(build: Builder) -> None:
     assert build(BASE + step.format("flag"), "--ssh", f"k={key}").files["seen"] == b"flag\n"
 
 
+def test_a_step_without_its_key_says_how_to_forward_one(build: Builder) -> None:
+    result = build.run(BASE + "RUN --mount=type=ssh,id=k,required=true true\n").ended_with(1)
+    assert "do     forward it: --ssh k=FILE, or that of the agent: --ssh k" in result.stderr
+
+
 @pytest.mark.parametrize("argv", [(), ("--add-host", "one.test:10.0.0.1", "--add-host", "six.test=[fd00::6]")])
 def test_add_hosts(argv: tuple[str, ...], build: Builder) -> None:
     dockerfile = f"{BASE}RUN grep test /etc/hosts > /seen || true\n"

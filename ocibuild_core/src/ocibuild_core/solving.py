@@ -161,7 +161,14 @@ def _explain(failure: Failure, session: AuthSession, code: int, settings: BuildS
     if not errors:
         why = failure.reason or f"buildctl ended with exit code {code}; its output says why"
         return [BuildError("the build failed", why=why, do=_remedy(failure, settings))]
-    return [BuildError(f"the build failed at {name!r}", why=text) for name, text in errors]
+    return [BuildError(f"the build failed at {name!r}", why=text, do=_lacking_key(text)) for name, text in errors]
+
+
+def _lacking_key(text: str) -> str:
+    """For a step or a context in git that asks for a key which nobody forwards (session/sshforward in moby/buildkit)."""
+    _, asked, name = text.partition('no SSH key "')
+    key = name.partition('"')[0]
+    return f"forward it: --ssh {key}=FILE, or that of the agent: --ssh {key}" if asked else ""
 
 
 def _unwritten(failure: Failure, staged: StagedOutputs) -> list[OcibuildError]:
