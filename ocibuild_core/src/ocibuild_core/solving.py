@@ -165,7 +165,7 @@ def _explain(failure: Failure, session: AuthSession, code: int, settings: BuildS
 
 
 def _lacking_key(text: str) -> str:
-    """For a step or a context in git that asks for a key which nobody forwards (session/sshforward in moby/buildkit)."""
+    """For a step or a git context that asks for a key which nobody forwards (session/sshforward in moby/buildkit)."""
     _, asked, name = text.partition('no SSH key "')
     key = name.partition('"')[0]
     return f"forward it: --ssh {key}=FILE, or that of the agent: --ssh {key}" if asked else ""
