@@ -45,12 +45,19 @@ def daemon(user: dict[str, str], *caches: str) -> dict[str, str]:
 
 
 def test_the_client_gets_its_rows_and_nothing_else() -> None:
-    assert for_buildctl(USER) == {**COMMON, **CLIENT}
+    assert for_buildctl(USER) == {**COMMON, **CLIENT, "GOGC": "400"}
 
 
 def test_the_daemon_gets_its_rows_and_places_of_its_own() -> None:
     path = "/opt/bin:/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin:/bin"
-    assert daemon(USER) == {**COMMON, **DAEMON, "PATH": path, "XDG_RUNTIME_DIR": "/r", "TMPDIR": "/t"}
+    own = {"PATH": path, "XDG_RUNTIME_DIR": "/r", "TMPDIR": "/t", "GOGC": "200"}
+    assert daemon(USER) == {**COMMON, **DAEMON, **own}
+
+
+def test_how_go_collects_is_the_users_to_say() -> None:
+    said = {"GOGC": "50", "GOMEMLIMIT": "100MiB", "GOMAXPROCS": "1"}
+    for share in (for_buildctl(said), daemon(said)):
+        assert share.items() >= said.items()
 
 
 @pytest.mark.parametrize(
@@ -92,4 +99,4 @@ def test_the_search_path_has_no_relative_directory_and_no_double() -> None:
 @given(st.dictionaries(st.text(), st.text()))
 def test_nothing_is_made_up_or_changed(user: dict[str, str]) -> None:
     for share in (for_buildctl(user), for_user_program(user)):
-        assert share.items() <= user.items()
+        assert share.items() <= {"GOGC": "400", **user}.items()
