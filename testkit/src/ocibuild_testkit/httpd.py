@@ -69,7 +69,7 @@ class HttpServer:
     ) -> None:
         self.host = host
         self.scheme = "https" if authority else "http"
-        context = _server_context(authority, names or (host,)) if authority else None
+        context = server_context(authority, names or (host,)) if authority else None
         self._server = _Server((bind or host, port), handler, context)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
@@ -129,7 +129,8 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def _server_context(authority: Authority, names: tuple[str, ...]) -> ssl.SSLContext:
+def server_context(authority: Authority, names: tuple[str, ...]) -> ssl.SSLContext:
+    """For a server with a certificate of this authority, for these names and addresses."""
     import ssl
     import tempfile
     from pathlib import Path

@@ -73,11 +73,11 @@ class NameProxy:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS) as server:
             handler.send_response(HTTPStatus.OK)
             handler.end_headers()
-            _join(handler.connection, server)
+            join(handler.connection, server)
         handler.close_connection = True
 
 
-def _join(client: socket.socket, server: socket.socket) -> None:
+def join(client: socket.socket, server: socket.socket) -> None:
     """Hand on what either side says until both are done."""
     back = threading.Thread(target=_pump, args=(server, client), daemon=True)
     back.start()

@@ -10,10 +10,11 @@ import json
 import secrets
 import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
+
+from ocibuild_testkit.httpd import Handler, HttpServer
 
 from fake_aws.cloud import Keys
 from fake_aws.oidc import Issuer
@@ -41,12 +42,11 @@ class Machine:
         self.failures = 0
         self.silent_to: set[str] = set()
         self._released = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), type("Bound", (_Handler,), {"machine": self}))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._server = HttpServer(type("Bound", (_Handler,), {"machine": self}))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.url
 
     def instance_env(self) -> dict[str, str]:
         """An EC2 instance."""
@@ -70,33 +70,18 @@ class Machine:
         self._released.wait(60)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.stop()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are part of the tests."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 30
+class _Handler(Handler):
     machine: Machine
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # named by the base class
-        pass
 
     def do_PUT(self) -> None:
         self.machine.requests.append(f"PUT {self.path}")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import ssl
-import tempfile
 import threading
 from collections.abc import Mapping
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, urlsplit
 from xml.sax.saxutils import escape
+
+from ocibuild_testkit.httpd import Handler, HttpServer, server_context
+from ocibuild_testkit.proxy import join
 
 from fake_aws.cloud import Cloud, Refusal
 from fake_aws.places import place_of
@@ -68,25 +67,22 @@ class AwsServer:
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._lock = threading.Lock()
         self._released = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), type("Bound", (_Handler,), {"aws": self}))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._server = HttpServer(type("Bound", (_Handler,), {"aws": self}))
 
     @property
     def url(self) -> str:
         """For AWS_ENDPOINT_URL and for HTTPS_PROXY."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.url
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.stop()
 
     def take_time(self) -> None:
         """Let a client wait as long as the test wants."""
@@ -99,27 +95,13 @@ class AwsServer:
             if self._authority is None or place_of(host) is None:
                 return None
             if host not in self._contexts:
-                self._contexts[host] = _context(self._authority, host)
+                self._contexts[host] = server_context(self._authority, (host,))
             return self._contexts[host]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are part of the tests."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 30
+class _Handler(Handler):
     aws: AwsServer
     behind = ""
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # named by the base class
-        pass
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """AWS's own clock stands in the header Date."""
@@ -148,10 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         with socket.create_connection(("127.0.0.1", port), timeout=self.timeout) as registry:
             self.send_response(200)
             self.end_headers()
-            back = threading.Thread(target=_pump, args=(registry, self.connection), daemon=True)
-            back.start()
-            _pump(self.connection, registry)
-            back.join()
+            join(self.connection, registry)
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -172,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.aws.take_time()
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.body()
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = HttpRequest(method="POST", target=self.path, headers=headers, body=body)
         if "x-amz-target" in headers:
@@ -231,14 +210,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while part := source.recv(1 << 16):
-            target.sendall(part)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
-
-
 def _xml(name: str, document: object, *, is_root: bool = True) -> str:
     space = f' xmlns="{_STS_NAMESPACE}"' if is_root else ""
     if isinstance(document, Mapping):
@@ -246,10 +217,3 @@ def _xml(name: str, document: object, *, is_root: bool = True) -> str:
     else:
         inner = escape(str(document))
     return f"<{name}{space}>{inner}</{name}>"
-
-
-def _context(authority: Authority, host: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory() as directory:
-        context.load_cert_chain(*authority.issue([host]).write(Path(directory)))
-    return context

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import ssl  # noqa: TID253  # tests do not mind 10 ms
-import tempfile
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from ocibuild_testkit.httpd import Handler, HttpServer
 from ocibuild_testkit.proxy import NameProxy
 
 from fake_google.cloud import SCOPE, Cloud
@@ -22,22 +19,8 @@ if TYPE_CHECKING:
 _HOSTS = ("oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com")
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that hang up are part of the tests."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 20
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class has named it
-        """Say nothing."""
-
-    def reply(self, status: int, content: bytes, **headers: str) -> None:
+class _Handler(Handler):
+    def say(self, status: int, content: bytes, **headers: str) -> None:
         """Send an answer whose header names have `_` for `-`."""
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **headers}.items():
@@ -45,25 +28,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-
-class _Running:
-    """A server in a thread, as a `with` block."""
-
-    def __init__(self, server: ThreadingHTTPServer) -> None:
-        self._server = server
-        self.port = int(server.server_address[1])
-        self.address = f"127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 class Internet:
@@ -86,47 +50,38 @@ class Internet:
         self.hangs = False
         self.redirect_to = ""
         self._released = threading.Event()
-        self._google = _Running(self._tls(_Server(("127.0.0.1", 0), self._google_handler()), authority))
+        self._google = HttpServer(self._google_handler(), authority=authority, names=_HOSTS)
         self.proxy = NameProxy(dict.fromkeys(_HOSTS, self._google.address))
 
     def __enter__(self) -> Self:
-        self._google.__enter__()
+        self._google.start()
         self.proxy.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._released.set()
         self.proxy.__exit__(kind, error, tb)
-        self._google.__exit__(kind, error, tb)
+        self._google.stop()
 
-    @staticmethod
-    def _tls(server: ThreadingHTTPServer, authority: Authority) -> ThreadingHTTPServer:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with tempfile.TemporaryDirectory() as folder:
-            context.load_cert_chain(*authority.issue(_HOSTS).write(Path(folder)))
-        # The handshake happens in each connection's own thread, at its first read.
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        return server
-
-    def _google_handler(self) -> type[BaseHTTPRequestHandler]:
+    def _google_handler(self) -> type[Handler]:
         internet = self
 
         class Google(_Handler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            def do_POST(self) -> None:  # noqa: N802  # http.server's name
+                body = self.body()
                 if internet.hangs:
                     internet._released.wait()
                     return
                 if internet.busy:
                     internet.busy -= 1
-                    self.reply(503, b'{"error": {"code": 503, "message": "try later", "status": "UNAVAILABLE"}}')
+                    self.say(503, b'{"error": {"code": 503, "message": "try later", "status": "UNAVAILABLE"}}')
                     return
                 if internet.redirect_to:
-                    self.reply(307, b"", Location=internet.redirect_to)
+                    self.say(307, b"", Location=internet.redirect_to)
                     return
                 host = (self.headers.get("Host") or "").partition(":")[0]
                 status, answer = internet.cloud.answer(host, self.path, self.headers, body)
-                self.reply(status, json.dumps(answer).encode())
+                self.say(status, json.dumps(answer).encode())
 
             def date_time_string(self, timestamp: float | None = None) -> str:
                 return super().date_time_string(timestamp or internet.cloud.now().timestamp())
@@ -134,7 +89,7 @@ class Internet:
         return Google
 
 
-class MetadataServer(_Running):
+class MetadataServer(HttpServer):
     """What a virtual machine of Google's finds at 169.254.169.254, as a `with` block.
 
     It wants the header that keeps browsers out, and refuses what went through a proxy
@@ -151,7 +106,11 @@ class MetadataServer(_Running):
     def __init__(self) -> None:
         self.reset(Cloud())
         self._released = threading.Event()
-        super().__init__(_Server(("127.0.0.1", 0), self._handler()))
+        super().__init__(self._handler())
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
 
     def reset(self, cloud: Cloud) -> None:
         """Back to a quiet machine whose tokens live in `cloud`."""
@@ -166,13 +125,13 @@ class MetadataServer(_Running):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._released.set()
-        super().__exit__(kind, error, tb)
+        self.stop()
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[Handler]:
         server = self
 
         class Metadata(_Handler):
-            def do_GET(self) -> None:
+            def do_GET(self) -> None:  # noqa: N802  # the same
                 path, _, query = self.path.partition("?")
                 server.asked.append(path)
                 if server.hangs or (server.hangs_for_tokens and path.endswith("/token")):
@@ -180,17 +139,17 @@ class MetadataServer(_Running):
                     return
                 if server.busy:
                     server.busy -= 1
-                    self.reply(503, b"busy")
+                    self.say(503, b"busy")
                     return
                 if not server.is_google:
-                    self.reply(401, b"unauthorized", Server="EC2ws")
+                    self.say(401, b"unauthorized", Server="EC2ws")
                     return
                 if self.headers.get("Metadata-Flavor") != "Google" or self.headers.get("X-Forwarded-For"):
-                    self.reply(403, b"Missing required header: Metadata-Flavor")
+                    self.say(403, b"Missing required header: Metadata-Flavor")
                     return
                 status, answer = server._answer(path, query)
                 content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-                self.reply(status, content, Metadata_Flavor="Google", Server="Metadata Server for VM")
+                self.say(status, content, Metadata_Flavor="Google", Server="Metadata Server for VM")
 
         return Metadata
 
