@@ -33,7 +33,7 @@ _KEYED_ID = re.compile(
     re.ASCII,
 )
 
-_OWN_CREDENTIALS = (
+OWN_CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -273,7 +273,7 @@ def _surrounding_token(context: ProviderContext, tokens: dict[str, WebIdentity |
     if path and not context.env.get("AWS_ROLE_ARN"):
         # The SDK itself has no use for the file without a role; here the role is the option's.
         return TokenFile(path=Path(path))
-    if any(context.env.get(name) for name in _OWN_CREDENTIALS):
+    if any(context.env.get(name) for name in OWN_CREDENTIALS):
         return None
     return next((token for token in tokens.values() if token), None)
 

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from ocibuild_core.plugin import Finding, Severity
 
+from ocibuild_ecr.identity import OWN_CREDENTIALS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,12 +27,6 @@ _SECONDS = 1.0
 """For one answer, as the SDKs wait (AWS_METADATA_SERVICE_TIMEOUT): it is on the machine's own link."""
 _OK = 200
 _LONGEST = 4096
-
-# What the SDKs find before they ask the metadata service.
-_OTHER_SOURCES = (
-    *("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE"),
-    *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
-)
 
 
 class _Answer(NamedTuple):
@@ -137,7 +133,7 @@ def _seconds(context: ProviderContext) -> float:
 
 
 def _has_other_source(context: ProviderContext) -> bool:
-    return any(context.env.get(name) for name in _OTHER_SOURCES) or bool(context.options.secret("web-identity-token"))
+    return any(context.env.get(name) for name in OWN_CREDENTIALS) or bool(context.options.secret("web-identity-token"))
 
 
 def _shown(endpoint: str) -> str:
