@@ -1,4 +1,4 @@
-"""Who may do what in a registry: names, passwords, rights; all of it may change while the registry runs."""
+"""Who may do what in a registry: names, passwords, rights; passwords may change while the registry runs."""
 
 from __future__ import annotations
 
@@ -57,11 +57,6 @@ class Accounts:
         """Give `username` another password; the old one stops working at once."""
         with self._lock:
             self._by_name[username] = replace(self._by_name[username], password=password)
-
-    def set_rights(self, username: str, *, pull: tuple[str, ...], push: tuple[str, ...]) -> None:
-        """Give `username` other rights."""
-        with self._lock:
-            self._by_name[username] = replace(self._by_name[username], pull=pull, push=push)
 
     def remove(self, username: str) -> None:
         """Lock `username` out."""
