@@ -3,11 +3,10 @@
 A keyring may ask for a password, hang, print, or never come back. Here it has no terminal, no stdin, no stdout, and can
 be killed at the deadline together with all that it started.
 
-The request and the answer are one JSON object each. Request: `path` (the parent's `sys.path`), `seconds` (the
-time limit), `action` (`find`,
-`keep`, `forget`, `probe`), `services`, `users` (empty: whoever is stored), and `secret` for `keep`. Answer: `backend`
-and `plaintext` for the back end that was used, `users` for whom something is stored, `secret` when that is one user
-alone, or `problem` (`none`, `setup`, `locked`, `plaintext`, `failed`) with `why`.
+The request and the answer are one JSON object each. Request: `path` (the parent's `sys.path`), `seconds` (the time
+limit), `action` (`find`, `keep`, `forget`, `probe`), `services`, `users` (empty: whoever is stored), and `secret` for
+`keep`. Answer: `backend` and `plaintext` for the back end that was used, `users` for whom something is stored, `secret`
+when that is one user alone, or `problem` (`none`, `setup`, `locked`, `plaintext`, `failed`) with `why`.
 """
 
 from __future__ import annotations
