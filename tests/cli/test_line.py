@@ -62,7 +62,7 @@ def test_a_plain_line_says_what_click_finds_in_it(argv: list[str]) -> None:
     wanted.pop("config", None)
     assert line.show == show
     assert (dict(line.values), line.talk) == (wanted, talk)
-    assert (line.options, line.explain) == ({}, False)
+    assert (line.options, line.explain) == ({}, "")
 
 
 @pytest.mark.parametrize("field", [field for field in FIELDS if field.flags], ids=lambda field: field.name)

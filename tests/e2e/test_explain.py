@@ -62,13 +62,16 @@ def test_every_image_of_a_build_is_named_with_what_needs_it(work: Path, run: Pro
 
     result = run(*command, "-t", "push.example/team/app:1", "--push", ".", env=env, cwd=work).succeeded()
 
-    assert needs(result.stdout) == {
+    expected = {
         **OF_THE_DOCKERFILE,
         "cache.example": ["--cache-from cache.example/c:main", "--cache-to cache.example/c:new"],
         "mirror.example": ["mirror of docker.io"],
         "mirror.example:5000": ["mirror of docker.io"],
         "push.example": ["push push.example/team/app:1"],
     }
+    assert needs(result.stdout) == expected
+    result = run(*command, "-t", "push.example/team/app:1", "--push", "--json", ".", env=env, cwd=work).succeeded()
+    assert {one["registry"]: one["needed_for"] for one in json.loads(result.stdout)} == expected
 
 
 def test_the_images_of_a_dockerfile_are_explained_alone(work: Path, run: ProgramRunner) -> None:

@@ -63,7 +63,7 @@ def test_secrets_are_masked(work: Path, run: ProgramRunner, fresh_secret: Callab
 
 
 def test_json_alone_is_told_what_it_goes_with(work: Path, run: ProgramRunner) -> None:
-    assert "--json goes with --print" in run("build", "--json", ".", cwd=work).ended_with(2).stderr
+    assert "--json goes with --print or --explain" in run("build", "--json", ".", cwd=work).ended_with(2).stderr
 
 
 def test_a_reader_that_has_gone_is_no_fault(work: Path, run: ProgramRunner) -> None:

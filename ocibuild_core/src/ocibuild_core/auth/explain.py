@@ -96,6 +96,13 @@ def explain(resolver: Resolver, pairs: Iterable[tuple[str, str]]) -> list[Explan
     return [Explanation(need=need, answer=answers[need.registry]) for need in needs]
 
 
+def as_json(explanations: Sequence[Explanation]) -> str:
+    """The whole page for programs."""
+    import json  # noqa: PLC0415  # people read it as text
+
+    return json.dumps([explanation.to_json() for explanation in explanations], indent=2, ensure_ascii=False)
+
+
 def as_text(explanations: Sequence[Explanation]) -> str:
     """The whole page for people."""
     return "\n".join(line for explanation in explanations for line in explanation.lines())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ocibuild_core.auth.explain import as_json as explained_as_json
 from ocibuild_core.auth.explain import as_text
 from ocibuild_core.auth.explain import explain as explain_all
 from ocibuild_core.cli.setting_flags import setting_flags
@@ -61,7 +62,7 @@ def explain(hosts: Sequence[str], *, as_json: bool, **flags: Any) -> None:  # no
     uses = _uses(flags, optional=bool(hosts))
     pairs = [*((_host(host), "") for host in hosts), *_reasons(uses)]
     explanations = explain_all(opened.resolver, pairs)
-    text = _json([one.to_json() for one in explanations]) if as_json else as_text(explanations)
+    text = explained_as_json(explanations) if as_json else as_text(explanations)
     click.echo(opened.redactor.text(text))
     failures = [one.answer for one in explanations if isinstance(one.answer, OcibuildError)]
     raise click.exceptions.Exit(failures[0].exit_code if failures else 0)

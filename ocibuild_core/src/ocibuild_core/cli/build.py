@@ -58,12 +58,17 @@ def _command(start: Start, catalog: Catalog) -> click.Command:
         from ocibuild_core.cli.settle import settle  # noqa: PLC0415
         from ocibuild_core.engine import launch  # noqa: PLC0415
 
+        form = "json" if values["json"] else "text"
+        if values["json"] and not (values["show"] or values["explain"]):
+            raise UsageError(
+                "--json goes with --print or --explain", do="add one of them, or for logs: --progress rawjson"
+            )
         line = Line(
             values,
             options=given_flags(click.get_current_context()),
             talk=QUIET if values["quiet"] else NORMAL + values["verbose"],
-            explain=values["explain"],
-            show=_form_of_print(show=values["show"], as_json=values["json"]),
+            explain=form if values["explain"] else "",
+            show=form if values["show"] else "",
         )
         run_build(start, line, settle(start, line), catalog, launch=launch)
 
@@ -76,9 +81,3 @@ def _command(start: Start, catalog: Catalog) -> click.Command:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "obj": catalog},
     )
     return click.version_option(__version__, message="ocibuild %(version)s")(command)
-
-
-def _form_of_print(*, show: bool, as_json: bool) -> str:
-    if as_json and not show:
-        raise UsageError("--json goes with --print", do="add --print, or for logs: --progress rawjson")
-    return ("json" if as_json else "text") if show else ""

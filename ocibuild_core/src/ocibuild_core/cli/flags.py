@@ -72,7 +72,7 @@ def build_flags() -> Sequence[click.Parameter]:
         help="Print the settings, where each came from, and buildctl's command; build nothing.",
         group=_DISPLAY,
     )
-    as_json = GroupedOption(["--json"], is_flag=True, help="With --print: as JSON.", group=_DISPLAY)
+    as_json = GroupedOption(["--json"], is_flag=True, help="With --print or --explain: as JSON.", group=_DISPLAY)
     return [argument, *flags, explain, config, show, as_json, verbose, quiet]
 
 

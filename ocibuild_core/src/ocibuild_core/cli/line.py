@@ -26,14 +26,14 @@ class Line(NamedTuple):
         values: the fields of the table that were given, by name.
         options: what was said about options of plugins, by spelling (`OptionSources.cli`).
         talk: how much we say (`Talk`).
-        explain: nothing is to be built.
-        show: nothing either: `text` or `json` prints settings and command in that form.
+        explain: nothing is to be built: `text` or `json` prints who logs in where in that form.
+        show: nothing either: the same for settings and command.
     """
 
     values: Mapping[str, object]
     options: Mapping[str, Sequence[str]] = MappingProxyType({})
     talk: int = NORMAL
-    explain: bool = False
+    explain: str = ""
     show: str = ""
 
 

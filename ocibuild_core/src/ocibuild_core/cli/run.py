@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ocibuild_core.auth.login import LoginSettings
+    from ocibuild_core.auth.redact import Redactor
+    from ocibuild_core.auth.resolver import Resolver
     from ocibuild_core.catalog import Catalog, LoadedExporter
     from ocibuild_core.cli.line import Line
     from ocibuild_core.cli.settle import Settled
@@ -64,10 +66,14 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
         catalog, provider_values = provider_options(catalog, sources, login)
         targets = _targets(settings, catalog, sources)
         if line.explain:
+            from ocibuild_core.auth.session import make_session_resolver  # noqa: PLC0415  # a build's session does it
             from ocibuild_core.needs import push_reasons, reasons_of  # noqa: PLC0415  # a build has no need of it here
 
             pairs = (*reasons_of(settings), *push_reasons(plan_targets(settings, targets, talk, settled.env)))
-            _explain(pairs, catalog, provider_values, login, settled.env)
+            resolver, redactor = make_session_resolver(
+                login=login, catalog=catalog, options=provider_values, env=settled.env
+            )
+            _explain(line.explain, pairs, resolver, redactor)
             return
         progress = _progress(settings, talk, is_pipeline=start.is_bare or settings.check)
         if line.show:
@@ -108,20 +114,13 @@ def _progress(settings: BuildSettings, talk: Talk, *, is_pipeline: bool) -> str:
     )
 
 
-def _explain(
-    pairs: Sequence[tuple[str, str]],
-    catalog: Catalog,
-    options: Mapping[str, OptionValues],
-    login: LoginSettings,
-    env: Mapping[str, str],
-) -> None:
+def _explain(form: str, pairs: Sequence[tuple[str, str]], resolver: Resolver, redactor: Redactor) -> None:
     """Print who answers for each registry, given with what needs it. Raises what would end the build."""
-    from ocibuild_core.auth.explain import as_text, explain  # noqa: PLC0415  # a build has no need of it
-    from ocibuild_core.auth.session import make_session_resolver  # noqa: PLC0415
+    from ocibuild_core.auth.explain import as_json, as_text, explain  # noqa: PLC0415  # a build has no need of it
 
-    resolver, redactor = make_session_resolver(login=login, catalog=catalog, options=options, env=env)
     explanations = explain(resolver, pairs)
-    print(redactor.text(as_text(explanations)))  # noqa: T201  # the result
+    text = as_json(explanations) if form == "json" else as_text(explanations)
+    print(redactor.text(text))  # noqa: T201  # the result
     raise_all([one.answer for one in explanations if isinstance(one.answer, OcibuildError)])
 
 
