@@ -12,7 +12,8 @@ from ocibuild_core.unpack.errors import LayerError, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a directory is opened: itself, never what a link in its place leads to."""
 _MOST_LINKS = 255  # as many as Go's filepath.EvalSymlinks follows
 _MOST_OPEN = 128
 _OWNER_ALL = 0o700
@@ -196,7 +197,7 @@ def open_directory(parent: int, name: bytes) -> tuple[int, os.stat_result] | Non
     The status is the one before: a directory that its owner may not read or write is opened up.
     """
     try:
-        fd = os.open(name, _FLAGS, dir_fd=parent)
+        fd = os.open(name, DIRECTORY, dir_fd=parent)
     except PermissionError:
         return _open_up(parent, name)
     except OSError as error:
@@ -210,12 +211,12 @@ def open_directory(parent: int, name: bytes) -> tuple[int, os.stat_result] | Non
 
 
 def _open_up(parent: int, name: bytes) -> tuple[int, os.stat_result]:
-    place = os.open(name, _FLAGS | os.O_PATH, dir_fd=parent)
+    place = os.open(name, DIRECTORY | os.O_PATH, dir_fd=parent)
     try:
         status = os.fstat(place)
         # A descriptor made with O_PATH takes no fchmod; this way leads to the very same directory (proc(5)).
         os.chmod(f"/proc/self/fd/{place}", stat.S_IMODE(status.st_mode) | _OWNER_ALL)  # noqa: PTH101
-        return os.open(name, _FLAGS, dir_fd=parent), status
+        return os.open(name, DIRECTORY, dir_fd=parent), status
     finally:
         os.close(place)
 

@@ -20,7 +20,8 @@ _USTAR, _GNU, _STAR_TRAILER = b"ustar\0", b"ustar  \0", b"tar\0"
 _STAR_PREFIX = 131
 _BASE256, _NEGATIVE = 0x80, 0x40
 _ADLER = 65521
-_SECOND = 1_000_000_000
+SECOND = 1_000_000_000
+"""In nanoseconds, in which times are counted here."""
 
 
 class Header(NamedTuple):
@@ -59,7 +60,7 @@ def parse_header(block: bytes) -> Header:
         parse_number(uid),
         parse_number(gid),
         parse_number(size),
-        parse_number(mtime) * _SECOND,
+        parse_number(mtime) * SECOND,
         parse_number(major) if is_device else 0,
         parse_number(minor) if is_device else 0,
     )

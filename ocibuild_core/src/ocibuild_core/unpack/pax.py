@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ocibuild_core.unpack.errors import LayerError, shown
+from ocibuild_core.unpack.header import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 XATTR = b"SCHILY.xattr."
 """What the key of an extended attribute begins with, as star named it and Go's archive/tar writes it."""
 
-_SECOND = 1_000_000_000
 _TIME = re.compile(rb"(-?)(\d{1,19})(?:\.(\d*))?")
 _NUMBER = re.compile(rb"\d{1,19}")
 
@@ -46,7 +46,7 @@ def parse_time(value: bytes) -> int:
     if not found:
         raise LayerError(f"an extended header holds the time {shown(value)}")
     sign, seconds, fraction = found.groups()
-    nanoseconds = int(seconds) * _SECOND + int((fraction or b"")[:9].ljust(9, b"0"))
+    nanoseconds = int(seconds) * SECOND + int((fraction or b"")[:9].ljust(9, b"0"))
     return -nanoseconds if sign else nanoseconds
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ocibuild_core.unpack.directories import open_directory
+from ocibuild_core.unpack.directories import DIRECTORY, open_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(path: Path) -> None:
@@ -18,7 +16,7 @@ def remove_tree(path: Path) -> None:
 
     shutil.rmtree fails on what is very deep, and on directories that their owner may not write.
     """
-    parent = os.open(path.parent, _FLAGS & ~os.O_NOFOLLOW)
+    parent = os.open(path.parent, DIRECTORY & ~os.O_NOFOLLOW)
     try:
         remove_directory(parent, os.fsencode(path.name))
     finally:
@@ -45,7 +43,7 @@ def remove_directory(parent: int, name: bytes) -> None:
             to_go.pop()
             done = way.pop()
             if way:  # from a directory that is open, `..` leads to the one it was reached from
-                here = _step(here, os.open(b"..", _FLAGS, dir_fd=here))
+                here = _step(here, os.open(b"..", DIRECTORY, dir_fd=here))
                 os.rmdir(done, dir_fd=here)
     finally:
         os.close(here)

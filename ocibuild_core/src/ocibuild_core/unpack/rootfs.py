@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ocibuild_core.errors import ExportError
 from ocibuild_core.unpack.applier import Applier
 from ocibuild_core.unpack.attributes import attributes_for_this_user
-from ocibuild_core.unpack.directories import Directories
+from ocibuild_core.unpack.directories import DIRECTORY, Directories
 from ocibuild_core.unpack.errors import LayerError
 from ocibuild_core.unpack.image import BlobReader, Image, read_image
 from ocibuild_core.unpack.nodes import Nodes
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from ocibuild_core.unpack.image import Blob
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SHOWN_DIGEST = len("sha256:") + 12
 
 
@@ -92,7 +91,7 @@ def _unpack(file: int, image: Image, target: Path, tell: Callable[[str], None]) 
 def _make_root(target: Path) -> int:
     """The root, without what it inherits from the directory it is made in."""
     target.mkdir()
-    root = os.open(target, _DIRECTORY)
+    root = os.open(target, DIRECTORY)
     for name in os.listxattr(root):
         if name.startswith("system.posix_acl_"):
             os.removexattr(root, name)
