@@ -1,14 +1,11 @@
-"""What the runner tells the engine."""
+"""What the runner tells the engine. No annotation is text here that need not be: see `settings.fields`."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from ocibuild_core.engine.tls import TlsFiles
 
 DEFAULT_MAX_CACHE = 20 * 10**9
@@ -31,7 +28,7 @@ class EngineSettings(NamedTuple):
 
     env: Mapping[str, str]
     addr: str | None = None
-    tls: TlsFiles | None = None
+    tls: Optional["TlsFiles"] = None
     state_dir: Path | None = None
     start_timeout: float = 30.0
     debug: bool = False

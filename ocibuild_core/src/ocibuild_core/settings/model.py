@@ -1,13 +1,9 @@
-"""The settings of one build, each with where it came from."""
+"""The settings of one build, each with where it came from. No annotation is text here: see `fields`."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+from typing import NamedTuple
 
 DEFAULT = "default"
 
