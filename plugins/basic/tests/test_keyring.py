@@ -99,6 +99,17 @@ class TestSecretService:
             assert chosen
             assert chosen.secret.reveal() == "secret of bob"
 
+    def test_another_user_than_the_one_asked_for_is_mentioned(
+        self, provider: BasicProvider, ask: Asker, secret_service: SecretService, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """`--basic-user` counts for every registry: whoever meant one of them is told why another is anonymous."""
+        del secret_service
+        put(provider, ask, "alice", "secret of alice")
+
+        assert provider.get(ask.request(HOST, user="bob")) is None
+
+        assert f"the keyring has no login of bob for {HOST}, only of alice" in caplog.text
+
     def test_the_same_user_is_replaced(
         self, provider: BasicProvider, ask: Asker, secret_service: SecretService
     ) -> None:

@@ -124,6 +124,8 @@ class Search:
             if not is_known and any(login.registry_in(request) for login in settings.CI_LOGINS):
                 return None  # a CI job: its variables are what this provider was named for
             raise CredentialsUnavailable(error.summary, tried=tuple(self._sources), do=error.do) from None
+        if user and not stored.users and indexed:
+            self._warn(f"the keyring has no login of {user} for {registry}, only of {', '.join(indexed)}")
         return self._of_keyring(stored)
 
     def _of_keyring(self, stored: Stored) -> Credential | None:
