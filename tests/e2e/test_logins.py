@@ -171,7 +171,7 @@ def test_no_file_is_ever_given_a_secret_to_write(
         (
             "unset",
             "tried  plugin 'basic' (ocibuild-basic 0.1.0): BASIC_REGISTRIES, ",
-            "the environment variable NOT_SET is not set",
+            "the environment variable NOT_SET is not set\n  do     set NOT_SET\n",
         ),
     ],
 )

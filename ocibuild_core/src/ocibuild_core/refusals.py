@@ -26,7 +26,10 @@ def explain_refusal(refusal: RegistryRefusal, answer: Answer | OcibuildError) ->
             f"{refusal.host} asks for a login, and no credential was configured for it",
             why=refusal.text,
             tried=[_told(attempt) for attempt in answer.attempts[:-1]],
-            do=f"name a provider for it: build --login NAME={refusal.host}",
+            do=next(
+                (attempt.remedy for attempt in answer.attempts if attempt.remedy),
+                f"name a provider for it: build --login NAME={refusal.host}",
+            ),
         )
     return CredentialError(
         f"{answer.source}: {refusal.host} refused the login: {refusal.refusal.value}",

@@ -49,6 +49,7 @@ class Attempt(NamedTuple):
         reason: why it was its turn.
         outcome: what came of it.
         detail: the identity, or the failure's text.
+        remedy: what can be done about the failure.
     """
 
     step: Step
@@ -56,6 +57,7 @@ class Attempt(NamedTuple):
     reason: str
     outcome: Outcome
     detail: str = ""
+    remedy: str = ""
 
     def to_json(self) -> dict[str, str]:
         """For listings."""
@@ -65,6 +67,7 @@ class Attempt(NamedTuple):
             "reason": self.reason,
             "outcome": self.outcome.value,
             "detail": self.detail,
+            "remedy": self.remedy,
         }
 
 

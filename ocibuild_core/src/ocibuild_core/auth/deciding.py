@@ -105,7 +105,7 @@ class Decider:
                 raise
             _log.info("%s: %s is passed over: %s", registry, candidate.who, error)
             outcome = Outcome.UNAVAILABLE if isinstance(error, CredentialsUnavailable) else Outcome.FAILED
-            return None, _attempt(candidate, outcome, error.summary)
+            return None, _attempt(candidate, outcome, error.summary, error.do)
         if credential is None:
             return None, _attempt(candidate, Outcome.ANSWERED if candidate.fallback else Outcome.PASSED)
         self._learned(credential)
@@ -152,5 +152,7 @@ def _notice_override(registry: str, candidate: Candidate, later: Sequence[Attemp
         _log.log(NOTICE, "%s: %s answers, not %s (%s)", registry, candidate.who, first.who, first.reason)
 
 
-def _attempt(candidate: Candidate, outcome: Outcome, detail: str = "") -> Attempt:
-    return Attempt(step=candidate.step, who=candidate.who, reason=candidate.reason, outcome=outcome, detail=detail)
+def _attempt(candidate: Candidate, outcome: Outcome, detail: str = "", remedy: str = "") -> Attempt:
+    return Attempt(
+        step=candidate.step, who=candidate.who, reason=candidate.reason, outcome=outcome, detail=detail, remedy=remedy
+    )
