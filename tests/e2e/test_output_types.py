@@ -54,10 +54,24 @@ def test_a_tar_and_a_directory_hold_the_root_file_system(work: Path, run: Progra
     assert (work / "out" / "d" / "f").read_text() == "new"
 
 
-def test_a_directory_that_no_build_made_stays(work: Path, run: ProgramRunner) -> None:
-    result = run("build", "-o", "type=local,dest=d", ".", cwd=work).ended_with(6)
-    assert f"cannot replace {work}/d" in result.stderr
-    assert [path.name for path in (work / "d").iterdir()] == ["f"]
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        ("type=local,dest=d", "cannot replace {work}/d"),
+        ("type=oci,tar=false,dest=d", "{work}/d is not empty and holds no OCI layout"),
+        ("rootfs,dest=.", "cannot replace {work}/rootfs"),
+        *((f"{name},dest=d", "cannot write {work}/d") for name in ("docker", "oci", "digest", "metadata", "tar")),
+    ],
+)
+def test_what_no_build_made_stays_and_that_is_said_before_the_build(
+    output: str, says: str, work: Path, run: ProgramRunner
+) -> None:
+    (work / "rootfs").mkdir()
+    (work / "rootfs" / "f").touch()
+    result = run("build", "-o", output, ".", cwd=work).ended_with(6)
+    assert says.format(work=work) in result.stderr
+    assert result.stdout == ""
+    assert [path.name for name in ("d", "rootfs") for path in (work / name).iterdir()] == ["f", "f"]
 
 
 def test_a_directory_has_one_for_each_of_several_platforms(work: Path, run: ProgramRunner) -> None:

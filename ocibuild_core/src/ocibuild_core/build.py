@@ -64,7 +64,7 @@ def build(given: BuildInput) -> None:
         from ocibuild_core.auth.session import open_session  # noqa: PLC0415  # the engine starts meanwhile
         from ocibuild_core.cache_directory import open_cache  # noqa: PLC0415
         from ocibuild_core.cache_keeping import CACHE_DIRECTORY, cache_bound, keep_cache  # noqa: PLC0415
-        from ocibuild_core.exports import finish, stage  # noqa: PLC0415
+        from ocibuild_core.exports import check, finish, stage  # noqa: PLC0415
         from ocibuild_core.features import used_features  # noqa: PLC0415
         from ocibuild_core.inputs import secret_values  # noqa: PLC0415
         from ocibuild_core.preparing import make_ready  # noqa: PLC0415
@@ -72,6 +72,7 @@ def build(given: BuildInput) -> None:
         from ocibuild_core.solving import solve  # noqa: PLC0415
 
         plans = plan_targets(given.settings, given.targets, given.talk, given.env)
+        check(plans)
         bound = cache_bound(given.settings)
         session = stack.enter_context(
             open_session(

@@ -34,6 +34,12 @@ class Exporter(ABC):
     def plan(self, request: ExportRequest) -> ExportPlan:
         """What it needs and what it will write. Pure: touches no file."""
 
+    def check(self, request: ExportRequest) -> None:  # noqa: B027  # most have nothing to look at
+        """Look at what lies at its places, before the build: `ExportError` when `finish` could not replace it.
+
+        It may read, and writes nothing. `finish` looks again, if what it would replace matters: a build takes its time.
+        """
+
     @abstractmethod
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """Make the artifacts out of what BuildKit made."""

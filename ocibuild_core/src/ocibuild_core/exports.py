@@ -58,6 +58,16 @@ def stage(plan: BuildPlan, staging: Staging) -> StagedOutputs:
     return StagedOutputs(files=files, staging=directories)
 
 
+def check(plans: Sequence[BuildPlan]) -> None:
+    """Let every exporter look at its places. Raises OcibuildError."""
+    for export in (export for plan in plans for export in plan.exports):
+        _look(export)
+
+
+def _look(export: PlannedExport) -> None:
+    _guarded(export.loaded, "check", lambda: export.loaded.exporter.check(export.request))
+
+
 def _nowhere() -> Path:
     from tempfile import gettempdir  # noqa: PLC0415  # most outputs stay here
 

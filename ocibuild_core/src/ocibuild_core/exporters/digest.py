@@ -33,6 +33,12 @@ class DigestExporter(Exporter):
 
         return ExportPlan(outputs=(main_archive(request),), destinations=(self._destination(request),))
 
+    def check(self, request: ExportRequest) -> None:
+        """See `Exporter.check`."""
+        from ocibuild_core.exporters.files import refuse_directory  # noqa: PLC0415  # see `exporters`
+
+        refuse_directory(self._destination(request))
+
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
         from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`

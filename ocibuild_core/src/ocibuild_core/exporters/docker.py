@@ -32,6 +32,12 @@ class DockerExporter(Exporter):
 
         return ExportPlan(outputs=(docker_archive(request),), destinations=(self._destination(request),))
 
+    def check(self, request: ExportRequest) -> None:
+        """See `Exporter.check`."""
+        from ocibuild_core.exporters.files import refuse_directory  # noqa: PLC0415  # see `exporters`
+
+        refuse_directory(self._destination(request))
+
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
         from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`

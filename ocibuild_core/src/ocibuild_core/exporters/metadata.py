@@ -33,6 +33,12 @@ class MetadataExporter(Exporter):
 
         return ExportPlan(destinations=(self._destination(request),))
 
+    def check(self, request: ExportRequest) -> None:
+        """See `Exporter.check`."""
+        from ocibuild_core.exporters.files import refuse_directory  # noqa: PLC0415  # see `exporters`
+
+        refuse_directory(self._destination(request))
+
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
         import json  # noqa: PLC0415  # `--help` loads every exporter and has no need of it

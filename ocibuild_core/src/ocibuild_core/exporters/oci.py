@@ -43,6 +43,15 @@ class OciExporter(Exporter):
             outputs=(oci_archive(request),), destinations=tuple(path for path in places if path is not None)
         )
 
+    def check(self, request: ExportRequest) -> None:
+        """See `Exporter.check`."""
+        from ocibuild_core.exporters.files import refuse_directory  # noqa: PLC0415  # see `exporters`
+
+        if archive := self._archive(request):
+            refuse_directory(archive)
+        if layout := self._layout(request):
+            _refuse_foreign(layout)
+
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
         from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`

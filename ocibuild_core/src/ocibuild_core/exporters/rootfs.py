@@ -40,6 +40,10 @@ class RootfsExporter(Exporter):
         _check_platform(request)
         return ExportPlan(outputs=(main_archive(request),), destinations=self._destinations(request))
 
+    def check(self, request: ExportRequest) -> None:
+        """See `Exporter.check`."""
+        _refuse_foreign(*self._destinations(request))
+
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
         from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`

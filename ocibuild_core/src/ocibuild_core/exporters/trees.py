@@ -33,6 +33,12 @@ class TarExporter(Exporter):
 
         return ExportPlan(outputs=(self._output(),), destinations=(_destination(request, self.name),))
 
+    def check(self, request: ExportRequest) -> None:
+        """See `Exporter.check`."""
+        from ocibuild_core.exporters.files import refuse_directory  # noqa: PLC0415  # see `exporters`
+
+        refuse_directory(_destination(request, self.name))
+
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
         from ocibuild_core.export_records import Artifact  # noqa: PLC0415  # see `exporters`
@@ -62,6 +68,10 @@ class LocalExporter(Exporter):
         from ocibuild_core.export_records import ExportPlan  # noqa: PLC0415  # see `exporters`
 
         return ExportPlan(outputs=(main_archive(request),), destinations=(_destination(request, self.name),))
+
+    def check(self, request: ExportRequest) -> None:
+        """See `Exporter.check`."""
+        _refuse_foreign(_destination(request, self.name))
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
