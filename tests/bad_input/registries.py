@@ -48,7 +48,9 @@ def _(given: Case) -> None:
     basic = given.fixture("tls_registry")
     dockerfile, trust = on(basic)
     given.demo.docker_config({"auths": {basic.address: {"identitytoken": given.token}}})
-    refused(given, dockerfile, basic.address, "identity token", "user and password", **trust)
+    refused(
+        given, dockerfile, basic.address, "identity token", f"do     give {basic.address} user and password", **trust
+    )
 
 
 def wait_until_there(path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocibuild_core.credentials import CredentialKind
 from ocibuild_core.errors import CredentialError, OcibuildError
 from ocibuild_core.failures import Refusal
 
 if TYPE_CHECKING:
     from ocibuild_core.auth.answers import Answer, Attempt
+    from ocibuild_core.credentials import Credential
     from ocibuild_core.failures import RegistryRefusal
 
 
@@ -34,8 +36,14 @@ def explain_refusal(refusal: RegistryRefusal, answer: Answer | OcibuildError) ->
     return CredentialError(
         f"{answer.source}: {refusal.host} refused the login: {refusal.refusal.value}",
         why=f"{refusal.text}\nshown to it: {answer.identity}",
-        do=_REMEDIES[refusal.refusal].format(host=refusal.host),
+        do=_remedy(refusal, answer.credential),
     )
+
+
+def _remedy(refusal: RegistryRefusal, credential: Credential) -> str:
+    if refusal.refusal is Refusal.UNAUTHORIZED and credential.kind is CredentialKind.IDENTITY_TOKEN:
+        return f"give {refusal.host} user and password: one that asks by HTTP Basic knows no identity tokens"
+    return _REMEDIES[refusal.refusal].format(host=refusal.host)
 
 
 def _told(attempt: Attempt) -> str:
