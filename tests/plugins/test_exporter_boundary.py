@@ -9,8 +9,9 @@ from ocibuild_core.catalog import LoadedExporter, PluginSource
 from ocibuild_core.errors import CredentialError, ExportError, OcibuildError, PluginError, UsageError
 from ocibuild_core.export_records import ExportPlan, ExportRequest
 from ocibuild_core.exporting import Exporter
-from ocibuild_core.exports import ask_for_plan
+from ocibuild_core.exports import ask_for_plan, check
 from ocibuild_core.options import OptionValues
+from ocibuild_core.plan import BuildPlan, PlannedExport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,9 @@ class Raising(Exporter):
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer  # type: ignore[return-value]  # that is the point
+
+    def check(self, request: ExportRequest) -> None:
+        self.plan(request)
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         raise NotImplementedError
@@ -97,3 +101,17 @@ def test_error_of_a_built_in_exporter_stays_as_it_is() -> None:
 def test_interrupt_is_the_users() -> None:
     with pytest.raises(KeyboardInterrupt):
         ask_for_plan(loaded(KeyboardInterrupt()), REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "says"),
+    [
+        (ExportError("full of treasures"), ExportError, "plugin 'odd' (ocibuild-odd 2.0): full of treasures"),
+        (OSError("gone"), PluginError, "plugin 'odd' (ocibuild-odd 2.0): check of exporter 'odd' failed"),
+    ],
+)
+def test_a_look_before_the_build_has_the_same_border(answer: Exception, kind: type[OcibuildError], says: str) -> None:
+    export = PlannedExport(loaded=loaded(answer), request=REQUEST, plan=ExportPlan())
+    with pytest.raises(kind) as caught:
+        check([BuildPlan(arguments=(), exports=(export,))])
+    assert caught.value.summary == says

@@ -147,6 +147,7 @@ class ExporterContract:
     ) -> None:
         """The host moves what was made; a build that fails later leaves every earlier file as it was."""
         before = _snapshot(export_request.directory, *results.files.values())
+        exporter.check(export_request)
         artifacts = exporter.finish(export_request, results)
         assert _snapshot(export_request.directory, *results.files.values()) == before, (
             "finish changed files outside staging"
