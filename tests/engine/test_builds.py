@@ -126,8 +126,8 @@ def environment(pid: int) -> dict[str, str]:
     return dict(entry.decode().split("=", 1) for entry in entries if entry)
 
 
-CLIENT = {"PATH", "HOME", "LANG", "LC_ALL", "HTTP_PROXY", "no_proxy", "SSL_CERT_DIR", "SSH_AUTH_SOCK", "TERM"}
-DAEMON = {"PATH", "HTTP_PROXY", "no_proxy", "SSL_CERT_DIR", "XDG_RUNTIME_DIR", "TMPDIR"}
+CLIENT = {"PATH", "HOME", "LANG", "LC_ALL", "HTTP_PROXY", "no_proxy", "SSL_CERT_DIR", "SSH_AUTH_SOCK", "TERM", "GOGC"}
+DAEMON = {"PATH", "HTTP_PROXY", "no_proxy", "SSL_CERT_DIR", "XDG_RUNTIME_DIR", "TMPDIR", "GOGC"}
 PRIVATE = ("PASS", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN", "DOCKER_AUTH_CONFIG")
 
 
