@@ -167,6 +167,13 @@ def test_podman_finds_the_helper_in_its_own_settings(client: Client, server: Reg
     assert client.is_let_in()
 
 
+def test_buildah_pulls(client: Client, server: RegistryServer) -> None:
+    buildah = need_program("buildah", "buildah")
+    places = ["--root", str(client.demo.directory / "root"), "--runroot", str(client.demo.directory / "runroot")]
+    client.run(buildah, *places, "--storage-driver", "vfs", "pull", server.reference(IMAGE))
+    assert client.is_let_in()
+
+
 def test_crane_reads_a_manifest(client: Client, server: RegistryServer) -> None:
     crane = compiled("crane", "github.com/google/go-containerregistry/cmd/crane")
     ended = client.run(crane, "manifest", server.reference(IMAGE))
