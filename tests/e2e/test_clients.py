@@ -101,7 +101,9 @@ def daemon(client: Client) -> Iterator[str]:
     podman, place = need_program("podman", "podman"), client.demo.directory
     socket = place / "daemon.sock"
     storage = ["--root", str(place / "root"), "--runroot", str(place / "runroot"), "--storage-driver", "vfs"]
-    env = {**client.demo.env, "HOME": str(place / "daemon"), "LOGIN": "", "PASS": ""}
+    home = place / "daemon"
+    home.mkdir()
+    env = {**client.demo.env, "HOME": str(home), "LOGIN": "", "PASS": ""}
     command = [podman, *storage, "system", "service", "--time", "0", f"unix://{socket}"]
     with (place / "daemon.log").open("w+") as log, subprocess.Popen(command, env=env, stderr=log) as running:
         try:
