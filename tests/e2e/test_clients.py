@@ -183,6 +183,20 @@ def test_crane_reads_a_manifest(client: Client, server: RegistryServer) -> None:
     assert client.is_let_in()
 
 
+@pytest.mark.long  # compiled from source, which takes minutes the first time
+def test_helm_pushes_and_pulls_a_chart(client: Client, server: RegistryServer) -> None:
+    helm = compiled("helm", "helm.sh/helm/v3/cmd/helm")
+    work, authority = client.demo.directory, ["--ca-file", str(server.ca_file)]
+    chart = work / "chart"
+    chart.mkdir()
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: example\nversion: 1.0.0\n")
+    client.run(helm, "package", chart, "--destination", work)
+    client.run(helm, "push", work / "example-1.0.0.tgz", f"oci://{server.address}/charts", *authority)
+    client.run(helm, "pull", f"oci://{server.address}/charts/example", "--destination", chart, *authority)
+    assert (chart / "example-1.0.0.tgz").read_bytes() == (work / "example-1.0.0.tgz").read_bytes()
+    assert client.is_let_in()
+
+
 def test_a_wrong_password_is_the_clients_error(client: Client, server: RegistryServer) -> None:
     skopeo = need_program("skopeo", "skopeo")
     ended = client.demo.run(skopeo, "inspect", f"docker://{server.reference(IMAGE)}", PASS="alice:wrong")
