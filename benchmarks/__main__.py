@@ -1,4 +1,8 @@
-"""`make bench`: every benchmark, one table each. Figures are medians; ratios are taken pair by pair in one run."""
+"""`make bench`: every benchmark, one table each. Figures are medians; ratios are taken pair by pair in one run.
+
+They run where what is measured was installed from its wheels, as users have it: every start looks through all that is
+installed, and the environment of the development holds three times as much.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+_ENVIRONMENT = HERE.parent / ".venv" / "benchmarks"
+_PURE = ("ocibuild_core", "plugins/basic", "plugins/ecr", "plugins/gcr", "testkit")
 NOT_BENCHMARKS = {"__main__.py", "__init__.py", "pairs.py"}
 
 
@@ -15,11 +21,29 @@ def main() -> int:
     """Run what was named on the command line, or everything. The exit code says whether all of them ran."""
     wanted = sys.argv[1:] or sorted(path.stem for path in HERE.glob("*.py") if path.name not in NOT_BENCHMARKS)
     print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}")
+    python = _install()
     failed = 0
     for name in wanted:
         print(f"\n## {name}\n", flush=True)
-        failed += subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False, cwd=HERE.parent).returncode
+        failed += subprocess.run([python, "-m", f"benchmarks.{name}"], check=False, cwd=HERE.parent).returncode
     return 1 if failed else 0
+
+
+def _install() -> Path:
+    """Install everything anew from its wheels; the interpreter there."""
+    wheels, python = _ENVIRONMENT / "wheels", _ENVIRONMENT / "bin" / "python"
+    _uv("venv", "--clear", "--python", sys.executable, str(_ENVIRONMENT))
+    for folder in _PURE:
+        _uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(wheels), folder)
+    built = [*wheels.glob("*.whl"), *(HERE.parent / ".venv" / "wheels").glob("*/*.whl")]
+    locked = HERE.parent / "requirements" / "dev.txt"
+    install = ("pip", "install", "--compile-bytecode", "--python", str(python), "--constraint", str(locked), "isal")
+    _uv(*install, *map(str, built))
+    return python
+
+
+def _uv(*arguments: str) -> None:
+    subprocess.run([str(Path(sys.executable).with_name("uv")), *arguments, "-q"], check=True, cwd=HERE.parent)
 
 
 if __name__ == "__main__":

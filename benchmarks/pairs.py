@@ -21,11 +21,15 @@ class Pair:
     ratio: float
 
 
-def time_pair(ours: Callable[[], object], other: Callable[[], object], *, runs: int) -> Pair:
-    """Call both in turn `runs` times, after one call each that does not count."""
+def time_pair(
+    ours: Callable[[], object], other: Callable[[], object], *, runs: int, tidy: Callable[[], object] = lambda: None
+) -> Pair:
+    """Call both in turn `runs` times, after one call each that does not count; `tidy` before each, outside its time."""
+    tidy()
     ours()
+    tidy()
     other()
-    times = [(_seconds(ours), _seconds(other)) for _ in range(runs)]
+    times = [(_seconds(ours, tidy), _seconds(other, tidy)) for _ in range(runs)]
     return Pair(
         ours=statistics.median(a for a, _ in times),
         other=statistics.median(b for _, b in times),
@@ -46,7 +50,8 @@ def row(name: str, figure: str, goal: str, *, reached: bool) -> str:
 HEADER = "| what | measured | goal | reached |\n|---|---|---|---|"
 
 
-def _seconds(call: Callable[[], object]) -> float:
+def _seconds(call: Callable[[], object], tidy: Callable[[], object]) -> float:
+    tidy()
     start = time.perf_counter()
     call()
     return time.perf_counter() - start

@@ -10,7 +10,6 @@ layer of its own. Everything is on tmpfs, except for the outputs onto the slow d
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import random
@@ -59,8 +58,14 @@ Row = tuple[str, str, str, bool]
 
 def fast_rows(work: Path, context: Path) -> list[Row]:
     """Time and memory, all on tmpfs."""
-    ours = Job(work / "ours", context)
-    pair = time_pair(ours, ByHand(work / "hand", context), runs=5)
+    ours, hand = Job(work / "ours", context), ByHand(work / "hand", context)
+
+    def tidy() -> None:
+        ours.tidy()
+        hand.tidy()
+
+    pair = time_pair(ours, hand, runs=7, tidy=tidy)
+    tidy()
     peak = ours.peak_memory()
     figure = f"{pair.ratio:.2f} ({pair.ours:.2f} s, by hand {pair.other:.2f} s)"
     return [
@@ -119,15 +124,18 @@ class Job:
             "UNPACK_ROOTFS": "true",
             "OCIBUILD_STATE_DIR": str(state or work / "state"),
         }
-        self._numbers = itertools.count()
 
     def __call__(self) -> None:
-        """Run it, each time in a directory of its own, so that nothing has to be removed meanwhile."""
-        command([str(BIN / "build")], cwd=self._fresh(), env=self._env)()
+        """Run it."""
+        command([str(BIN / "build")], cwd=self._place(), env=self._env)()
+
+    def tidy(self) -> None:
+        """Remove what it made: a tmpfs that grows takes memory that the machine has first to be given."""
+        shutil.rmtree(self._work / "job", ignore_errors=True)
 
     def peak_memory(self) -> int:
         """Megabytes that `build` and its children take at most together, the engine aside."""
-        process = subprocess.Popen([str(BIN / "build")], cwd=self._fresh(), env=self._env, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([str(BIN / "build")], cwd=self._place(), env=self._env, stdout=subprocess.DEVNULL)
         peak = 0
         while process.poll() is None:
             peak = max(peak, sum(map(_resident, _family(process.pid))))
@@ -136,10 +144,10 @@ class Job:
             raise SystemExit(process.returncode)
         return peak // 1_000_000
 
-    def _fresh(self) -> Path:
-        made = self._work / str(next(self._numbers))
-        (made / "image").mkdir(parents=True)
-        return made
+    def _place(self) -> Path:
+        place = self._work / "job"
+        (place / "image").mkdir(parents=True)
+        return place
 
 
 class ByHand:
@@ -148,12 +156,11 @@ class ByHand:
     def __init__(self, work: Path, context: Path) -> None:
         self._work = work
         self._context = context
-        self._numbers = itertools.count()
 
     def __call__(self) -> None:
-        """Run it, each time in a directory of its own."""
+        """Run it."""
         _by_hand(self._work, self._context)
-        made = self._work / str(next(self._numbers))
+        made = self._work / "job"
         rootfs = made / "rootfs"
         rootfs.mkdir(parents=True)
         subprocess.run(["tar", "-xf", "../image.tar"], cwd=made, check=True)
@@ -161,6 +168,10 @@ class ByHand:
             with (made / "layer.tar").open("wb") as plain:
                 subprocess.run(["gzip", "-dc", name], cwd=made, check=True, stdout=plain)
             subprocess.run(["tar", "-xf", "layer.tar", "-C", str(rootfs)], cwd=made, check=True)
+
+    def tidy(self) -> None:
+        """See `Job.tidy`."""
+        shutil.rmtree(self._work / "job", ignore_errors=True)
 
 
 def make_layers(total: int = _BYTES) -> list[Mapping[str, bytes]]:
