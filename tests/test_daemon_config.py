@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ocibuild_core.daemon_config import daemon_config
+from ocibuild_core.daemon_config import client_tls, daemon_config
 from ocibuild_core.errors import UsageError
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import Environment
@@ -78,3 +78,38 @@ def test_registries_without_tls_or_with_a_certificate_that_is_not_checked() -> N
 def test_two_settings_that_contradict_each_other_are_both_named() -> None:
     with pytest.raises(UsageError, match="REGISTRY_INSECURE_HOSTS and REGISTRY_HTTP_HOSTS both set 'http'"):
         tables(REGISTRY_HTTP_HOSTS="a.example", REGISTRY_INSECURE_HOSTS="a.example")
+
+
+def test_the_client_is_told_of_tls_whoever_said_it(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("")
+    extra = """
+        debug = true
+        [registry."docker.io"]
+        mirrors = ["m.example"]
+        ca = ["/hub.pem", "/more.pem"]
+        [registry."client.example:5000"]
+        insecure = true
+        keypair = [{ key = "/own.key", cert = "/own.pem" }, { key = "/half.key" }]
+        [registry."broken.example"]
+        insecure = "yes"
+        ca = "/no-list.pem"
+        [registry]
+        text = "no table"
+    """
+    found = tables(
+        BUILDKIT_EXTRA_CONFIG=extra,
+        REGISTRY_CA=f"r.example={tmp_path}/ca.crt",
+        REGISTRY_INSECURE_HOSTS="loose.example",
+    )
+    assert list(client_tls(found)) == [
+        ("host=registry-1.docker.io", "ca=/hub.pem"),
+        ("host=registry-1.docker.io", "ca=/more.pem"),
+        ("host=client.example:5000", "insecure=true"),
+        ("host=client.example:5000", "cert=/own.pem", "key=/own.key"),
+        ("host=loose.example", "insecure=true"),
+        ("host=r.example", f"ca={tmp_path}/ca.crt"),
+    ]
+
+
+def test_without_a_word_of_tls_the_client_is_told_nothing() -> None:
+    assert list(client_tls({})) == list(client_tls({"registry": "text", "debug": True})) == []

@@ -97,6 +97,26 @@ def five(
     return FiveRegistries(registry_factory, tls_authority, fresh_secret)
 
 
+@pytest.mark.parametrize("line", ['ca = ["{ca}"]', "insecure = true"])
+def test_a_token_server_is_trusted_as_the_daemons_configuration_says(
+    five: FiveRegistries, run: ProgramRunner, sandbox: Path, line: str
+) -> None:
+    """BuildKit's client asks for tokens itself, and reads no buildkitd.toml."""
+    registry = five.bearer
+    (sandbox / "Dockerfile").write_text(f"FROM {registry.reference('team/part:1')}\nRUN cat /bearer.txt\n")
+    table = f'[registry."{registry.address}"]\nhttp = false\n{line.format(ca=registry.ca_file)}\n'
+    env = {
+        "BUILDKIT_EXTRA_CONFIG": table,
+        "LOGIN": "PASS",
+        "PASS": f"bob:{five.secrets['bob']}",
+        "REG_URL": registry.url,
+    }
+
+    run("build", ".", env=env, cwd=sandbox).succeeded()
+
+    assert users_of(registry) == {"bob"}
+
+
 def users_of(registry: RegistryServer) -> set[str]:
     """Who was let in by it, as its own log tells."""
     return {one.username for one in registry.requests if one.status in (200, 201, 202) and one.username}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
 from ocibuild_core.inputs import entitlements
+from ocibuild_core.registry.hosts import api_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,6 +36,35 @@ def daemon_config(settings: BuildSettings) -> Mapping[str, object]:
         _put(tables, path, value, by=by, other=said_by.get(path, origin))
         said_by[path] = by
     return tables
+
+
+def client_tls(tables: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
+    """What BuildKit's client is told of each registry's TLS, as fields of its `--registry-auth-tlscontext`.
+
+    It asks a registry's token server itself, by the host of the request's URL, and adds up what several say of one
+    (session/auth/authprovider and cmd/buildctl/build in moby/buildkit). What is malformed in the tables, the daemon
+    tells when it starts.
+
+    Args:
+        tables: what buildkitd.toml holds.
+    """
+    registries = tables.get("registry")
+    for name, table in registries.items() if isinstance(registries, dict) else ():
+        if not isinstance(table, dict):
+            continue
+        host = f"host={api_host(name)}"
+        if table.get("insecure") is True:
+            yield host, "insecure=true"
+        for file in _listed(table, "ca"):
+            yield host, f"ca={Path(str(file)).absolute()}"
+        for pair in _listed(table, "keypair"):
+            if isinstance(pair, dict) and "cert" in pair and "key" in pair:
+                yield host, *(f"{part}={Path(str(pair[part])).absolute()}" for part in ("cert", "key"))
+
+
+def _listed(table: Tables, key: str) -> list[object]:
+    value = table.get(key)
+    return value if isinstance(value, list) else []
 
 
 def _refuse(settings: BuildSettings) -> None:

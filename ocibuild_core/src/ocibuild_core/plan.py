@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.caching import cache_arguments
-from ocibuild_core.csv_fields import join_fields
+from ocibuild_core.csv_fields import join_fields, split_fields
+from ocibuild_core.daemon_config import client_tls, daemon_config
 from ocibuild_core.errors import PluginError, UsageError
 from ocibuild_core.export_records import ExportRequest
 from ocibuild_core.inputs import (
@@ -90,12 +91,7 @@ def choose_outputs(settings: BuildSettings, directory: Path) -> tuple[OutputChoi
 
 def parse_output(text: str, origin: str) -> OutputChoice:
     """`NAME[,key=value…]`, also in docker buildx's spelling `type=NAME,…`; a field in quotes may hold commas."""
-    from csv import Error, reader  # noqa: PLC0415  # only where an output is chosen
-
-    try:
-        (fields,) = reader([text], strict=True)
-    except (Error, ValueError):
-        raise UsageError(f"{origin} {text!r}: unbalanced quotes") from None
+    fields = split_fields(text, f"{origin} {text!r}")
     if fields == ["-"]:
         return OutputChoice(name="tar", options={"dest": "-"})
     if len(fields) == 1 and _is_path(fields[0]):
@@ -177,12 +173,9 @@ def build_arguments(settings: BuildSettings) -> tuple[str, ...]:
         arguments.append("--no-cache")
     arguments += input_arguments(settings)
     arguments += cache_arguments(settings)
-    for pair in settings.registry_certs:
-        # The daemon reads its own configuration; this is for the client, which talks to token servers itself.
-        fields = (f"host={pair.key}", f"ca={Path(pair.value).absolute()}")
+    # The daemon reads its own configuration; this is for the client, which talks to token servers itself.
+    for fields in client_tls(daemon_config(settings)):
         arguments += ["--registry-auth-tlscontext", join_fields(fields)]
-    for host in settings.registry_insecure:
-        arguments += ["--registry-auth-tlscontext", join_fields((f"host={host}", "insecure=true"))]
     return tuple(arguments)
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ocibuild_core.auth.calls import Call, CallTimeout
-from ocibuild_core.registry.check import api_host
-from ocibuild_core.registry.hosts import host_of
+from ocibuild_core.registry.hosts import api_host, host_of
 from ocibuild_core.registry.http import Unreachable
 from ocibuild_core.registry.ways import Way, Ways, open_check
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from ocibuild_core.credentials import CredentialKind
 from ocibuild_core.registry.challenge import Challenge, parse_challenges
-from ocibuild_core.registry.hosts import DOCKER_HUB
+from ocibuild_core.registry.hosts import api_host
 from ocibuild_core.registry.http import HttpClient, Response, Unreachable
 from ocibuild_core.secret import Secret
 
@@ -27,15 +27,9 @@ _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
-_HUB_API = "registry-1.docker.io"
 _CLIENT_ID = "ocibuild"
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _SUCCESS = range(200, 300)
-
-
-def api_host(registry: str) -> str:
-    """Where a registry's API is, by the registry's one name."""
-    return _HUB_API if registry == DOCKER_HUB else registry
 
 
 class Verdict(Enum):

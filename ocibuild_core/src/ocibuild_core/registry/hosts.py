@@ -20,7 +20,8 @@ DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 Source: docker/cli, `registry.IndexServer`; BuildKit, session/auth/authprovider, `DockerHubConfigfileKey`.
 """
 
-_DOCKER_HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+_DOCKER_HUB_API = "registry-1.docker.io"
+_DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", _DOCKER_HUB_API})
 
 # The grammar of distribution/reference (regexp.go): what is no host there can't stand in an image reference either.
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -117,6 +118,11 @@ def parse(text: str, *, what: str) -> Address:
 def docker_key(registry: str) -> str:
     """The key for a registry in a docker config, and its name towards a credential helper."""
     return DOCKER_HUB_KEY if registry == DOCKER_HUB else registry
+
+
+def api_host(registry: str) -> str:
+    """Where a registry's API is, by the registry's one name."""
+    return _DOCKER_HUB_API if registry == DOCKER_HUB else registry
 
 
 def host_of(registry: str) -> str:
