@@ -256,6 +256,18 @@ def test_one_that_lacks_a_login_to_say_what_it_is_for_ends_the_run_where_it_is_o
         resolver.require(["public.example", "own.example"])
 
 
+def test_one_whose_login_failed_ends_the_run_wherever_it_may_be_of_use(caplog: pytest.LogCaptureFixture) -> None:
+    refused = CredentialError("the role may not be assumed", do="let its trust policy name the caller")
+    resolver = resolver_of(Teller("cloud", names=refused, match={"public.example": Match.GENERIC}), login=["cloud"])
+
+    with pytest.raises(CredentialError, match="the role may not be assumed") as caught:
+        resolver.require(["public.example"])
+    assert not isinstance(caught.value, Failures)
+    with pytest.raises(CredentialError, match="the role may not be assumed"):
+        resolver.resolve("public.example")
+    assert caplog.records == []
+
+
 def test_a_provider_that_names_what_it_does_not_match_is_at_fault() -> None:
     teller = Teller("a", credential(), match=Match.NO, names=[HOST])
     with pytest.raises(PluginError, match=r"names r.example but does not match it"):

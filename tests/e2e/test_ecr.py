@@ -249,3 +249,18 @@ def test_a_token_of_another_region_opens_nothing(amazon: Amazon, user: dict[str,
 
     assert result.code != 0
     assert amazon.asked() == [(USER, "us-east-1")]
+
+
+@pytest.mark.parametrize("region", ["", "eu-west-1"])
+def test_a_role_that_may_not_be_assumed_ends_a_build_on_public_images(
+    amazon: Amazon, user: dict[str, str], region: str
+) -> None:
+    """Anybody may pull them, but who asks for a role counts on it."""
+    amazon.cloud.deny(USER, "sts:AssumeRole")
+    env = {**user, "LOGIN": "ecr", "ECR_ROLE_ARN": PULL_A, "REGION": region}
+
+    ended = amazon.build(env=env, dockerfile="FROM public.ecr.aws/team/base:1\n").ended_with(3)
+
+    assert ended.stderr.count(f"AWS denied sts:AssumeRole on {PULL_A}") == 1
+    assert "warning" not in ended.stderr
+    assert ended.stdout == ""

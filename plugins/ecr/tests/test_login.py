@@ -223,6 +223,8 @@ class TestPublic:
 
         with pytest.raises(CredentialError, match="AWS denied sts:GetServiceBearerToken for public.ecr.aws"):
             ask.get("public.ecr.aws", registries=("public.ecr.aws",))
+        with pytest.raises(CredentialError, match="AWS denied sts:GetServiceBearerToken for public.ecr.aws"):
+            replace(ask, pinned=True).get("public.ecr.aws")
 
 
 class TestCaller:

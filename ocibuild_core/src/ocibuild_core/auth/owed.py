@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.calls import side_by_side
-from ocibuild_core.errors import CredentialError, OcibuildError, PluginError, UsageError
+from ocibuild_core.errors import CredentialsUnavailable, OcibuildError, PluginError, UsageError
 from ocibuild_core.providers import Match
 from ocibuild_core.registry.globs import is_exact
 
@@ -23,8 +23,9 @@ _log = logging.getLogger("ocibuild.auth")
 def owed_registries(rules: Rules, needed: Collection[str] = ()) -> tuple[list[str], list[OcibuildError]]:
     """Those of the pins without a star, those that the options of the providers he named name; and what went wrong.
 
-    The providers are asked side by side. One that lacks a login to say which registries it is for gets a warning when
-    the build needs one that it may know as any other: it is asked for that one, so that it was not named in vain.
+    The providers are asked side by side. One that finds nothing to log in with gets a warning when the build needs a
+    registry that it may know as any other: it is asked for that one, so that it was not named in vain. A login that was
+    tried and failed is an error.
 
     Args:
         rules: who may answer.
@@ -35,7 +36,7 @@ def owed_registries(rules: Rules, needed: Collection[str] = ()) -> tuple[list[st
     providers = rules.explicit()
     for provider, call in zip(providers, side_by_side(partial(_names_of, item) for item in providers), strict=True):
         names = call.result()
-        if isinstance(names, CredentialError) and any(_may_know(provider, registry) for registry in needed):
+        if isinstance(names, CredentialsUnavailable) and any(_may_know(provider, registry) for registry in needed):
             _log.warning("%s; nothing that the build is known to need depends on it", names.summary)
             continue
         if isinstance(names, OcibuildError):

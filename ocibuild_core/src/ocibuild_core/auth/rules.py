@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.auth.answers import Step
-from ocibuild_core.errors import CredentialError, OcibuildError, PluginError
+from ocibuild_core.errors import CredentialsUnavailable, OcibuildError, PluginError
 from ocibuild_core.providers import Match
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _if_explicit(rules: Rules, provider: GuardedProvider, registry: str) -> Cand
     try:
         match = provider.match(registry)
     except OcibuildError as error:
-        return _failing(Step.EXPLICIT, provider, f"{origin} names it", error, binding=True)
+        return _failing(provider, f"{origin} names it", error)
     if match is Match.NO:
         return None
     return Candidate(
@@ -117,12 +117,12 @@ def _if_explicit(rules: Rules, provider: GuardedProvider, registry: str) -> Cand
 def _is_named(provider: GuardedProvider, registry: str) -> bool:
     """Whether its options name the registry.
 
-    It was asked for a credential before, and raised nothing. When it lacks a login to say what it is for, that is told
-    by `owed_registries`.
+    It was asked for a credential before, and raised nothing. When it finds nothing to log in with, that is told by
+    `owed_registries`; a login that failed is an error here, too.
     """
     try:
         return registry in provider.registries()
-    except CredentialError as error:
+    except CredentialsUnavailable as error:
         _log.info("%s: %s", registry, error)
         return False
 
@@ -198,11 +198,12 @@ def _match_quietly(provider: GuardedProvider, registry: str) -> Match:
         return Match.NO
 
 
-def _failing(step: Step, provider: GuardedProvider, reason: str, error: OcibuildError, *, binding: bool) -> Candidate:
+def _failing(provider: GuardedProvider, reason: str, error: OcibuildError) -> Candidate:
     def ask() -> Credential | None:
         raise error
 
-    return Candidate(step=step, who=str(provider), reason=reason, ask=ask, binding=binding, provider=provider.name)
+    who = str(provider)
+    return Candidate(step=Step.EXPLICIT, who=who, reason=reason, ask=ask, binding=True, provider=provider.name)
 
 
 def _conflict(specific: list[GuardedProvider], registry: str) -> Candidate:

@@ -106,7 +106,7 @@ class EcrProvider(AuthProvider, Diagnostics):
         found = hosts.parse(request.registry)
         if found is None:
             return None
-        if self.match(request.registry, request.options) is Match.SPECIFIC:
+        if request.pinned or self.match(request.registry, request.options) is Match.SPECIFIC:
             return self._answers().credential(found, request)
         return self._answers().credential_if_any(found, request)
 

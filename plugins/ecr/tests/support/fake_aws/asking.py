@@ -35,6 +35,7 @@ class Asker:
     provider: EcrProvider = field(default_factory=EcrProvider)
     clock: Clock = field(default_factory=SystemClock)
     explicit: bool = True
+    pinned: bool = False
     timeout: float = 30.0
 
     def with_env(self, *more: Mapping[str, str], **also: str) -> Asker:
@@ -50,7 +51,7 @@ class Asker:
 
     def get(self, registry: str, **options: Any) -> Credential | None:
         """The credential, or None."""
-        return self.provider.get(CredentialRequest(registry=registry, **self._context(options)))
+        return self.provider.get(CredentialRequest(registry=registry, pinned=self.pinned, **self._context(options)))
 
     def login(self, registry: str, **options: Any) -> Credential:
         """The credential, which is there."""
