@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ocibuild_core.catalog import Problem
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.selection import HOST_PLUGIN
 from ocibuild_core.spellings import Owner, spelt
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 import dataclasses
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import ExportError
 from ocibuild_core.export_records import BuildOutput
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

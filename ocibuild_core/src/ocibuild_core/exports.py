@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ocibuild_core.errors import ExportError, OcibuildError, PluginError, UsageError
 from ocibuild_core.export_records import Artifact, ExportPlan, ExportResults
 from ocibuild_core.plugin_problems import describe
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.selection import HOST_PLUGIN
 
 if TYPE_CHECKING:

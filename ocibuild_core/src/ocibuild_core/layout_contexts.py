@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from ocibuild_core.settings.model import Pair

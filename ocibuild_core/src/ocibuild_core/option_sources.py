@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from ocibuild_core.errors import OcibuildError, UsageError, raise_all
 from ocibuild_core.option_text import parse_document, parse_list, parse_text
 from ocibuild_core.options import OptionType, OptionValues
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.secret import MAX_SECRET_BYTES, Secret
 from ocibuild_core.spellings import spell
 

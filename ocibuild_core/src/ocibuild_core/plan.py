@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ocibuild_core.caching import cache_arguments
 from ocibuild_core.csv_fields import join_fields, split_fields
@@ -20,6 +20,7 @@ from ocibuild_core.inputs import (
     is_remote_context,
 )
 from ocibuild_core.outputs import attestations, image_names, short_outputs, writes_oci
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.values import split_go_path
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ import importlib
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, NamedTuple, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from ocibuild_core import __version__
 from ocibuild_core.catalog import HOST_DISTRIBUTION
 from ocibuild_core.hooks import HOOK_API
 from ocibuild_core.plugin_problems import fault, printable
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from types import TracebackType

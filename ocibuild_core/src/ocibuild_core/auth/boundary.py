@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ocibuild_core.auth.answers import Step
 from ocibuild_core.auth.calls import Call, CallTimeout
@@ -16,6 +16,7 @@ from ocibuild_core.credentials import Credential, CredentialRequest, LoginReques
 from ocibuild_core.errors import CredentialError, CredentialsUnavailable, OcibuildError, PluginError, UsageError
 from ocibuild_core.options import OptionValues
 from ocibuild_core.providers import AuthProvider, CredentialStore, Diagnostics, InteractiveLogin, Match
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.hosts import normalise
 
 if TYPE_CHECKING:

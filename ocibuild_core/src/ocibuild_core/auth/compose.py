@@ -6,12 +6,13 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ocibuild_core.auth import client
 from ocibuild_core.auth.config_files import OWN_HELPER, PROGRAM
 from ocibuild_core.auth.private_dir import private_directory
 from ocibuild_core.errors import UsageError
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

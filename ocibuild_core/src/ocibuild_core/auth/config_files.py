@@ -6,9 +6,10 @@ import os
 import stat
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

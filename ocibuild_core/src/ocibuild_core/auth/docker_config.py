@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.auth.config_files import (
     ConfigFile,
@@ -13,6 +13,7 @@ from ocibuild_core.auth.config_files import (
     read_config,
 )
 from ocibuild_core.errors import CredentialError, UsageError
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.hosts import DOCKER_HUB, docker_key, host_of, normalise, split
 from ocibuild_core.secret import Secret
 

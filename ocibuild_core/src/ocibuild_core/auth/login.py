@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.globs import glob_matches, is_exact, parse_glob
 
 if TYPE_CHECKING:

@@ -5,12 +5,13 @@ Source: https://github.com/docker/docker-credential-helpers, credentials/credent
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ocibuild_core import __version__
 from ocibuild_core.auth.config_files import PROGRAM
 from ocibuild_core.credentials import Credential, CredentialKind
 from ocibuild_core.errors import CredentialError, OcibuildError
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.hosts import docker_key, normalise
 from ocibuild_core.secret import Secret
 

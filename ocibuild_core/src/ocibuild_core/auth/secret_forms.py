@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
 from ocibuild_core.auth.needles import to_bytes
+from ocibuild_core.records import NamedTuple
 
 SHORTEST = 4
 """Characters. A shorter secret is not searched for on its own: masking every `a` would destroy the log and, by what is

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ocibuild_core.csv_fields import split_fields
 from ocibuild_core.dockerfile import expand, needed_instructions
 from ocibuild_core.errors import UsageError
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from ocibuild_core.auth.explain import as_text
 from ocibuild_core.auth.explain import explain as explain_all
 from ocibuild_core.cli.setting_flags import setting_flags
 from ocibuild_core.errors import OcibuildError, UsageError
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import CommandLine, Document, Environment
 from ocibuild_core.settings.values import parse_bool

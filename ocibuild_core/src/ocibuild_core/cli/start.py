@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.documents import find_files
 
 if TYPE_CHECKING:

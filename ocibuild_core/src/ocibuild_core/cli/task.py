@@ -10,12 +10,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ocibuild_core.errors import ExportError, UsageError
 from ocibuild_core.loader import load_plugins
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.selection import select_plugins
 from ocibuild_core.settings.reserved import reserved_spellings
 from ocibuild_core.settings.table import FIELDS

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ocibuild_core.auth.calls import Call, CallTimeout
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.hosts import api_host, host_of
 from ocibuild_core.registry.http import Unreachable
 from ocibuild_core.registry.ways import Way, Ways, open_check

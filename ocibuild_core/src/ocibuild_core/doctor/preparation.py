@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ocibuild_core.auth.ambient import Ambient, read_ambient
 from ocibuild_core.auth.calls import side_by_side
@@ -28,6 +28,7 @@ from ocibuild_core.loader import load_plugins
 from ocibuild_core.needs import needed_registries
 from ocibuild_core.option_sources import OptionSources, collect_options
 from ocibuild_core.plan import dockerfile_location
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.globs import is_exact
 from ocibuild_core.registry.hosts import normalise, parse
 from ocibuild_core.selection import EVERY_PLUGIN

@@ -9,21 +9,25 @@ before the program has a thread, for a forked process has only the thread that f
     keeper → program    failed TEXT         the daemon could not be started
                         exit STATUS         the daemon has ended, with that exit code (minus the signal)
                         done                nothing of it is left
-
-No annotation is text here: see `settings.fields`.
 """
+
+from __future__ import annotations
 
 import contextlib
 import os
 import select
 import signal
 import time
-from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from ocibuild_core.engine.lease import Lease
+from ocibuild_core.records import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ocibuild_core.engine.lease import Lease
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
 _STOPPING = 3.0

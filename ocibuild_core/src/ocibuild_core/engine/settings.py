@@ -1,11 +1,16 @@
-"""What the runner tells the engine. No annotation is text here that need not be: see `settings.fields`."""
+"""What the runner tells the engine."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from __future__ import annotations
+
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING
+
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from ocibuild_core.engine.tls import TlsFiles
 
 DEFAULT_MAX_CACHE = 20 * 10**9
@@ -28,7 +33,7 @@ class EngineSettings(NamedTuple):
 
     env: Mapping[str, str]
     addr: str | None = None
-    tls: Optional["TlsFiles"] = None
+    tls: TlsFiles | None = None
     state_dir: Path | None = None
     start_timeout: float = 30.0
     debug: bool = False

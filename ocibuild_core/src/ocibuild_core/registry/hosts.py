@@ -7,9 +7,9 @@ The name is `host` or `host:port` in lower case. Docker Hub is `docker.io`; port
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.records import NamedTuple
 
 DOCKER_HUB = "docker.io"
 """Docker Hub's name inside this program."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.hosts import DOCKER_HUB, normalise
 
 # The grammar of distribution/reference (regexp.go, "reference" and "path-component").

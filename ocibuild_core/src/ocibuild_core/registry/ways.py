@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.check import RegistryCheck
 from ocibuild_core.registry.hosts import host_of, normalise
 from ocibuild_core.registry.http import HttpClient, Unreachable

@@ -1,12 +1,14 @@
 """What one row of the table of settings says.
 
 Here and in the other modules that every start loads, records are named tuples: to define a frozen dataclass takes eight
-times as long, and `dataclasses` itself longer than all of these modules. The large ones are in modules whose
-annotations are no text (no `from __future__ import annotations`), because a named tuple compiles each, 25 µs a field.
+times as long, and `dataclasses` itself longer than all of these modules.
 """
 
+from __future__ import annotations
+
 from enum import Enum
-from typing import NamedTuple
+
+from ocibuild_core.records import NamedTuple
 
 
 class Kind(Enum):

@@ -1,9 +1,15 @@
-"""The settings of one build, each with where it came from. No annotation is text here: see `fields`."""
+"""The settings of one build, each with where it came from."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from __future__ import annotations
+
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+from ocibuild_core.records import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 DEFAULT = "default"
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.fields import LISTS, Field, Kind, Scope
 from ocibuild_core.settings.model import Pair
 from ocibuild_core.settings.values import parse_bool, parse_duration, parse_size, split_list, split_outputs, split_pair
