@@ -5,10 +5,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from ocibuild_core.settings.documents import SettingsFile
+from ocibuild_core.errors import UsageError
+from ocibuild_core.settings.documents import SettingsFile, read_file
 from ocibuild_core.settings.keys import SECTIONS, unknown_keys, yaml_fields
+from ocibuild_core.settings.resolve import resolve
+from ocibuild_core.settings.sources import Environment
+from ocibuild_core.settings.yaml_text import parse_texts, parse_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +36,45 @@ def test_known_keys_are_those_of_the_table_and_the_sections() -> None:
 def test_an_unknown_key_is_named_with_the_one_that_was_meant() -> None:
     (error,) = unknown_keys(file(build_arg={"a": 1}))
     assert str(error).startswith("ocibuild.yml: unknown key 'build-arg'; did you mean 'build-args'?")
+
+
+BROKEN = [
+    ("a: [b\n", "line 2, column 1: not YAML", {parse_texts, parse_values}),
+    ("[" * 5000, "nested too deep", {parse_texts, parse_values}),
+    ('a: "\\U00110000"', "escape", {parse_texts, parse_values}),
+    ('a: "\\UFFFFFFFF"', "escape", {parse_texts, parse_values}),
+    ("x: 2026-13-45", "in quotes", {parse_values}),
+    ("x: " + "9" * 5000, "in quotes", {parse_values}),
+    ("x: !!int ''", "in quotes", {parse_values}),
+    ("x: !!bool maybe", "in quotes", {parse_values}),
+    ("x: !!timestamp maybe", "in quotes", {parse_values}),
+    ("x: !!python/name:os.system", "not YAML", {parse_values}),
+    ("? [a]\n: b", "not YAML", {parse_texts, parse_values}),
+]
+
+
+@pytest.mark.parametrize(("text", "says", "refusing"), BROKEN)
+@pytest.mark.parametrize("read", [parse_texts, parse_values])
+def test_what_is_no_yaml_is_the_users_mistake(
+    text: str, says: str, refusing: set[object], read: Callable[..., object]
+) -> None:
+    if read not in refusing:
+        read(text, named="settings.yml")
+        return
+    with pytest.raises(UsageError, match=says) as caught:
+        read(text, named="settings.yml")
+    assert str(caught.value).startswith("settings.yml")
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("content", [b"x: 2026-13-45\n", b"\xff\xfe\xff", b"[" * 5000])
+def test_files_of_settings_and_of_arguments_go_by_the_same_rule(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "own.yml").write_bytes(content)
+    with pytest.raises(UsageError, match=r"own\.yml.*: not YAML"):
+        read_file(tmp_path / "own.yml", trusted=True)
+    (tmp_path / "args.yml").write_bytes(b"[" * 5000)
+    with pytest.raises(UsageError, match=r"BUILD_ARGS_FILE .*args\.yml: not YAML"):
+        resolve([Environment({"BUILD_ARGS_FILE": str(tmp_path / "args.yml")})])
 
 
 def test_the_pages_are_what_the_table_says() -> None:

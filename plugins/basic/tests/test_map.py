@@ -86,6 +86,8 @@ _SECRET = "Zq7secret"
         ("null", "it is not a map"),
         ("# nothing", "it is not a map"),
         (f"r.example: '{_SECRET}", "neither YAML nor JSON: line 1, column"),
+        (f'r.example: "{_SECRET}\\U00110000"', "neither YAML nor JSON"),
+        (f'r.example: "{_SECRET}\\UFFFFFFFF"', "neither YAML nor JSON"),
         ('{"r.example": ' + _SECRET, "neither YAML nor JSON: line 1, column"),
         ("[" * 50000, "line 1, column 1"),
         ("{a: " * 50000, "a list, an alias or a nested map stands where a text or a map belongs: line 1, column 13"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,18 +67,17 @@ def user_file(env: Mapping[str, str]) -> Path | None:
 
 def read_file(path: Path, *, trusted: bool) -> SettingsFile:
     """Parse one file; an empty one is an empty mapping."""
-    import yaml  # 20 ms that only a file of settings costs
+    from ocibuild_core.settings.yaml_text import parse_values  # noqa: PLC0415  # only a file of settings needs it
 
     try:
         if path.stat().st_size > _LARGEST:
             raise UsageError(f"{path}: larger than 1 MiB", do="this is hardly a file of settings")
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot read {path}", why=error.strerror or str(error)) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UsageError(f"{path}{where}: not YAML") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not YAML", why="it is not UTF-8") from None
+    values = parse_values(text, named=str(path))
     if values is None:
         values = {}
     if not isinstance(values, dict):

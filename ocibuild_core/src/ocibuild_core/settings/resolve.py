@@ -109,16 +109,10 @@ def _pairs_of_file(path: Path, origin: str, *, allow_yaml: bool) -> tuple[Pair, 
 
 
 def _pairs_of_yaml(text: str, named: str) -> tuple[Pair, ...]:
-    """A map of scalars that keep their raw text: `1.10` stays `1.10`, `yes` stays `yes`."""
-    import yaml  # 20 ms that only a YAML file costs
+    """A map of scalars that keep their raw text."""
+    from ocibuild_core.settings.yaml_text import parse_texts  # noqa: PLC0415  # only a YAML file needs it
 
-    try:
-        # BaseLoader resolves no tags: each scalar is the text that was written, and nothing can be constructed.
-        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UsageError(f"{named}{where}: not YAML") from None
+    document = parse_texts(text, named=named)
     if document is None or document == "":
         return ()
     if not isinstance(document, dict):

@@ -257,6 +257,8 @@ def _parse_yaml(text: str, origin: str) -> object:
         raise _map_error(origin, f"{found} stands where a text or a map belongs{_at(found.mark)}") from None
     except yaml.YAMLError as error:
         raise _map_error(origin, f"it is neither YAML nor JSON{_at(getattr(error, 'problem_mark', None))}") from None
+    except (ValueError, OverflowError):  # PyYAML's, of an escape beyond Unicode and of a version that is no number
+        raise _map_error(origin, "it is neither YAML nor JSON: an escape or a directive stands for nothing") from None
 
 
 class _Misplaced(Exception):  # noqa: N818  # it becomes a message right above
