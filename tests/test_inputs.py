@@ -72,6 +72,12 @@ def test_sizes(text: str, size: str) -> None:
     assert input_options(settle(shm_size=text))["shm-size"] == size
 
 
+@pytest.mark.parametrize("text", ["much", "9" * 20, "9" * 19 + "g", "9" * 5000])
+def test_a_size_that_no_machine_has_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match="not a size"):
+        input_options(settle(shm_size=text))
+
+
 def test_a_build_argument_counts_more_than_the_date_of_the_environment() -> None:
     both = settle(source_date_epoch="1", build_args=("SOURCE_DATE_EPOCH=2",))
     assert "build-arg:SOURCE_DATE_EPOCH" not in input_options(both)

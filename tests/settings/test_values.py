@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+import select
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ocibuild_core.settings.values import (
     parse_bool,
     parse_duration,
+    parse_size,
     split_go_path,
     split_list,
     split_outputs,
@@ -38,6 +42,34 @@ def test_durations(text: str, seconds: float) -> None:
 def test_malformed_durations(text: str) -> None:
     with pytest.raises(ValueError, match="not a duration"):
         parse_duration(text)
+
+
+def test_a_duration_is_a_week_at_most_so_that_it_can_be_waited_for() -> None:
+    assert parse_duration("168h") == 7 * 24 * 3600
+    ready, written = os.pipe()
+    os.write(written, b"x")
+    poll = select.poll()
+    poll.register(ready)
+    assert poll.poll(parse_duration("168h") * 1000)
+    os.close(ready)
+    os.close(written)
+    for text in ("168.1h", "9" * 400, "9" * 5000 + "ms"):
+        with pytest.raises(ValueError, match="too long: 168h at most"):
+            parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1000", 1000), ("1.5kB", 1500), ("2GiB", 2 * 1024**3), ("9223372TB", 9223372 * 10**12)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["9223373TB", "8388608TiB", "9" * 20, "9" * 400, "9" * 5000 + "GB"])
+def test_a_size_is_one_that_buildkit_can_count(text: str) -> None:
+    with pytest.raises(ValueError, match="too large: less than 9223372TB is expected"):
+        parse_size(text)
 
 
 @pytest.mark.parametrize(

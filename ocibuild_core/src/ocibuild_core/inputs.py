@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.csv_fields import join_fields, split_fields
 from ocibuild_core.errors import UsageError
+from ocibuild_core.settings.values import TOO_LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _REMOTE_CONTEXT = r"(?:https?|git|ssh)://|git@|github\.com/"
 _GIT_CONTEXT = r"(?:git|ssh)://|git@|github\.com/|https?://[^?#]*\.git(?:[?#]|$)"
-_SIZE = r"(?i)(\d+)([kmg]?)b?"
+_SIZE = r"(?ai)(\d{1,19})([kmg]?)b?"
 _LIMIT = r"[a-z]+=-?\d+(:-?\d+)?"
 _ENTITLEMENTS = r"network\.host|security\.insecure|device(=.*)?"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -245,9 +246,10 @@ def _seconds(settings: BuildSettings) -> str:
 
 def _bytes(text: str, origin: str) -> int:
     found = re.fullmatch(_SIZE, text.strip())
-    if not found:
+    size = int(found[1]) * _UNITS[found[2].lower()] if found else TOO_LARGE
+    if size >= TOO_LARGE:
         raise UsageError(f"{origin} {text!r}: not a size", do="write a number of bytes, or 64m, 1g")
-    return int(found[1]) * _UNITS[found[2].lower()]
+    return size
 
 
 def _context_arguments(pair: Pair, store: str) -> list[str]:

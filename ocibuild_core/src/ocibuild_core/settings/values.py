@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 
+TOO_LARGE = 2**63
+"""BuildKit counts bytes in 63 bits."""
+
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _SIZE = r"(?ai)(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?"
 _DURATION = r"(?a)(\d+(?:\.\d+)?)(ms|s|m|h)?"
+_LONGEST_HOURS = 7 * 24
+"""What every way to wait takes: the kernel's poll(2) counts milliseconds in 31 bits."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
@@ -21,11 +26,14 @@ def parse_bool(text: str) -> bool:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds, from `30`, `1.5s`, `250ms`, `2m` or `1h`."""
+    """Seconds, from `30`, `1.5s`, `250ms`, `2m` or `1h`; a week at most."""
     found = re.fullmatch(_DURATION, text.strip())
     if not found:
         raise ValueError("not a duration: use 30s, 500ms, 2m or 1h")
-    return float(found[1]) * _SECONDS[found[2]]
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if seconds > _LONGEST_HOURS * _SECONDS["h"]:
+        raise ValueError(f"too long: {_LONGEST_HOURS}h at most")
+    return seconds
 
 
 def parse_size(text: str) -> int:
@@ -34,7 +42,10 @@ def parse_size(text: str) -> int:
     if not found:
         raise ValueError("not a size: use 512MB, 10GB or 2GiB")
     base = 1024 if found[3] else 1000
-    return int(float(found[1]) * base ** " kmgt".index(found[2].lower() or " "))
+    size = float(found[1]) * base ** " kmgt".index(found[2].lower() or " ")
+    if size >= TOO_LARGE:
+        raise ValueError("too large: less than 9223372TB is expected")
+    return int(size)
 
 
 def split_list(text: str) -> tuple[str, ...]:
