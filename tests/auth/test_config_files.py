@@ -202,11 +202,13 @@ def test_secrets_that_everybody_may_read_are_warned_of(
     tmp_path: Path, warnings: list[str], mode: int, *, is_warned: bool
 ) -> None:
     path = tmp_path / "config.json"
-    path.write_text('{"auths": {"h": {"auth": "dTpw"}}}')
-    path.chmod(mode)
-    assert read_config(path, named=False, warn=warnings.append)
-    assert bool(warnings) is is_warned
-    assert all("chmod 600" in text for text in warnings)
+    for name in ("auth", "Auth", "identityToken"):
+        path.write_text(f'{{"auths": {{"h": {{"{name}": "dTpw"}}}}}}')
+        path.chmod(mode)
+        assert read_config(path, named=False, warn=warnings.append)
+        assert bool(warnings) is is_warned
+        assert all("chmod 600" in text for text in warnings)
+        warnings.clear()
 
 
 def test_a_config_without_secrets_may_be_read_by_everybody(tmp_path: Path, warnings: list[str]) -> None:

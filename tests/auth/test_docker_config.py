@@ -188,12 +188,15 @@ def test_without_helpers_the_entries_answer() -> None:
     assert pair(first(found.without_helpers())) == ("u", "p")
 
 
-def test_a_registrytoken_is_refused_also_beside_a_helper(helpers: HelperDirectory) -> None:
-    """Docker keeps it, whatever the helper answers."""
+@pytest.mark.parametrize("key", ["registrytoken", "registryToken", "RegistryToken"])
+def test_a_registrytoken_is_refused_also_beside_a_helper(helpers: HelperDirectory, key: str) -> None:
+    """Docker keeps it, whatever the helper answers, and takes its name in any case."""
     helpers.add("store", user="s", secret="x")
-    found = config({"credsStore": "store", "auths": {HOST: {"registrytoken": "hunter2"}}}, env=helpers.env)
+    found = config({"credsStore": "store", "auths": {HOST: {key: "hunter2"}}}, env=helpers.env)
     with pytest.raises(CredentialError, match="registrytoken"):
         first(found)
+    with pytest.raises(CredentialError, match="registrytoken"):
+        first(config({"auths": {HOST: {key: "hunter2"}}}))
 
 
 def test_a_missing_store_is_a_warning_and_the_next_one_answers(

@@ -48,9 +48,16 @@ class ConfigFile(NamedTuple):
 
     def holds_secrets(self) -> bool:
         """Whether somebody who reads it learns a credential."""
-        return any(
-            isinstance(entry, dict) and any(entry.get(name) for name in _SECRET_FIELDS) for entry in self.auths.values()
-        )
+        entries = [fields_of(entry) for entry in self.auths.values() if isinstance(entry, dict)]
+        return any(entry.get(name) for entry in entries for name in _SECRET_FIELDS)
+
+
+def fields_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a JSON object by their names in lower case.
+
+    Go's decoder takes a field in any case (https://pkg.go.dev/encoding/json#Unmarshal).
+    """
+    return {key.lower(): value for key, value in document.items()}
 
 
 def docker_config_path(env: Mapping[str, str]) -> tuple[Path | None, bool]:
@@ -132,8 +139,7 @@ def parse_config(content: bytes, name: str) -> ConfigFile:
         return ConfigFile(name=name)
     if not isinstance(document, dict):
         raise _malformed(name, f"it is a JSON {_json_type(document)}, not an object")
-    # Go's decoder takes a field in any case (https://pkg.go.dev/encoding/json#Unmarshal).
-    fields = {key.lower(): value for key, value in document.items()}
+    fields = fields_of(document)
     store = fields.get("credsstore") or ""
     helpers = _object(fields, "credHelpers", name)
     proxies = _object(fields, "proxies", name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ocibuild_core.auth.config_files import (
     ConfigFile,
     docker_config_path,
+    fields_of,
     parse_config,
     podman_config_paths,
     read_config,
@@ -261,7 +262,7 @@ def _decode(entry: object, what: str) -> Credential | None:
 
     if not isinstance(entry, dict):
         raise _bad(what, "it is no JSON object")
-    fields: dict[str, Any] = {key.lower(): value for key, value in entry.items()}
+    fields = fields_of(entry)
     texts = {name: fields.get(name) or "" for name in ("auth", "username", "password", "identitytoken")}
     if not all(isinstance(text, str) for text in texts.values()):
         raise _bad(what, "its values must be texts")
@@ -300,7 +301,7 @@ def _split_auth(auth: str, what: str) -> tuple[str, str]:
 
 
 def _refuse_registry_token(entry: object, what: str) -> None:
-    if isinstance(entry, dict) and entry.get("registrytoken"):
+    if isinstance(entry, dict) and fields_of(entry).get("registrytoken"):
         raise _bad(what, "it holds a 'registrytoken', which no credential helper can hand on to BuildKit")
 
 
