@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.answers import Step
 from ocibuild_core.errors import CredentialsUnavailable, OcibuildError, PluginError
 from ocibuild_core.providers import Match
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
