@@ -117,6 +117,26 @@ def test_a_hostile_or_damaged_archive_on_stdin_leaves_nothing(work: Path, run: P
     assert list((work / "image").iterdir()) == []
 
 
+def test_a_dockerfile_of_an_archive_is_of_that_archive(work: Path, run: ProgramRunner) -> None:
+    outside = work.parent / "outside"
+    outside.mkdir()
+    (outside / "Dockerfile").write_text("FROM scratch\nLABEL of=outside\n")
+    (outside / "own").write_text("FROM scratch\nLABEL of=archive\n")
+    piped_in = work.parent / "linked"
+    with tarfile.open(piped_in, "w") as tar:
+        tar.add(outside / "own", "d/Dockerfile")
+        for name, target in (("out", str(outside)), ("in", "d"), ("Dockerfile", str(outside / "Dockerfile"))):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            tar.addfile(link)
+
+    for argv in (("-f", "out/Dockerfile"), ("-f", "Dockerfile"), (), ("-f", ".."), ("-f", "in/../../x"), ("-f", "/x")):
+        result = run(*piped(*argv, "-", file=piped_in), cwd=work).ended_with(2)
+        assert "not inside of the archive on stdin" in result.stderr, argv
+    run(*piped("-f", "in/Dockerfile", "-", file=piped_in), cwd=work).succeeded()
+    assert read_image(work / "image" / "image.tar").config["config"]["Labels"] == {"of": "archive"}
+
+
 @pytest.fixture
 def served(sandbox: Path) -> Iterator[str]:
     """The address of a context on the web."""

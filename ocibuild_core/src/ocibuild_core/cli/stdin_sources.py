@@ -70,16 +70,15 @@ def _context(settings: BuildSettings, stdin: StdinOnce, directory: Path) -> Buil
 
 
 def _inside(settings: BuildSettings, context: Path) -> str | None:
-    """A Dockerfile's path in the archive, as a path of this machine."""
-    if not settings.dockerfile:
-        return None
-    path = os.path.normpath(settings.dockerfile)
-    if path.startswith(("/", "../")):
-        raise UsageError(
-            f"{settings.origin('dockerfile')} {settings.dockerfile}: not inside of the archive on stdin",
-            do="name a file of the archive",
-        )
-    return str(context / path)
+    """A Dockerfile's path in the archive, as a path of this machine; None when none was named.
+
+    Raises UsageError when it leads out of the archive, by itself or by links in it.
+    """
+    path = context / os.path.normpath(settings.dockerfile or "Dockerfile")
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(context)):
+        named = f"{settings.origin('dockerfile')} {settings.dockerfile}" if settings.dockerfile else "its Dockerfile"
+        raise UsageError(f"{named}: not inside of the archive on stdin", do="name a file of the archive")
+    return str(path) if settings.dockerfile else None
 
 
 def _write_dockerfile(read: Callable[[int], bytes], origin: str, directory: Path) -> Path:
