@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ocibuild_core.auth.login import LoginItem, Pin, parse_login
+from ocibuild_core.auth.login import LoginItem, Pin, parse_login, pins_of
 from ocibuild_core.errors import UsageError
+from ocibuild_core.settings.documents import SettingsFile
 
 
 def test_names_come_in_any_case_in_lists_and_with_spaces() -> None:
@@ -103,3 +104,19 @@ def test_no_time_at_all_is_refused(timeout: float) -> None:
 def test_every_name_is_known_with_its_origin() -> None:
     settings = parse_login(["a,b=r.example"], origin="LOGIN", registries={"s.example": "c"})
     assert settings.names() == {"a": "LOGIN", "b": "LOGIN", "c": "registries"}
+
+
+def test_the_first_file_that_has_pins_holds() -> None:
+    files = [_file("near"), _file("own", {"*.example": "basic", 5000: "ecr"}), _file("other", {"a.example": "gcr"})]
+    assert pins_of(files) == ({"*.example": "basic", "5000": "ecr"}, "own: registries")
+    assert pins_of(files[:1]) == ({}, "registries")
+
+
+@pytest.mark.parametrize("pins", [["basic"], "basic", {"r.example": ["basic"]}, {"r.example": None}])
+def test_pins_that_are_no_mapping_are_refused_by_the_files_name(pins: object) -> None:
+    with pytest.raises(UsageError, match="^own: registries: a mapping of host pattern to provider is expected"):
+        pins_of([_file("own", pins), _file("other", {"a.example": "gcr"})])
+
+
+def _file(name: str, pins: object = None) -> SettingsFile:
+    return SettingsFile(name=name, trusted=True, values={} if pins is None else {"registries": pins})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ocibuild_core.auth.login import LoginSettings, parse_login
+from ocibuild_core.auth.login import LoginSettings, parse_login, pins_of
 from ocibuild_core.errors import UsageError
 from ocibuild_core.option_sources import Document as OptionDocument
 from ocibuild_core.option_sources import OptionSources
@@ -76,25 +76,18 @@ def read_ambient(
 
 def _login(sources: Sequence[Source], files: Sequence[SettingsFile]) -> LoginSettings:
     login, timeout = _first("login", sources), _first("login_timeout", sources)
-    pinning = next((file for file in files if file.values.get("registries") is not None), None)
+    pins, pins_origin = pins_of(files)
     return parse_login(
         login.value if login and isinstance(login.value, tuple) else (),
         origin=login.origin if login else "--login",
-        registries=_pins(pinning) if pinning else {},
-        registries_origin=f"{pinning.name}: registries" if pinning else "registries",
+        registries=pins,
+        registries_origin=pins_origin,
         timeout=float(str(timeout.value if timeout else _FIELDS["login_timeout"].default)),
     )
 
 
 def _first(name: str, sources: Sequence[Source]) -> Found | None:
     return next((found for source in sources if (found := source.find(_FIELDS[name]))), None)
-
-
-def _pins(file: SettingsFile) -> Mapping[str, str]:
-    pins = file.values["registries"]
-    if not isinstance(pins, dict) or not all(isinstance(value, str) for value in pins.values()):
-        raise UsageError(f"{file.name}: registries: a mapping of host pattern to provider is expected")
-    return {str(glob): provider for glob, provider in pins.items()}
 
 
 def _keeper(file: SettingsFile) -> str:

@@ -12,6 +12,8 @@ from ocibuild_core.registry.globs import glob_matches, is_exact, parse_glob
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ocibuild_core.settings.documents import SettingsFile
+
 DEFAULT_TIMEOUT = 30.0
 """Seconds that a provider gets for one answer."""
 
@@ -116,6 +118,21 @@ def parse_login(
     if timeout <= 0:
         raise UsageError("the login timeout must be more than 0 seconds", do="set --login-timeout, like 30s")
     return LoginSettings(items=tuple(items.values()), pins=tuple(pins.values()), automatic=automatic, timeout=timeout)
+
+
+def pins_of(files: Iterable[SettingsFile]) -> tuple[Mapping[str, str], str]:
+    """The `registries` of the first file that has them, provider by pattern, and how messages call it.
+
+    Raises UsageError when they are no such mapping.
+    """
+    for file in files:
+        pins = file.values.get("registries")
+        if pins is None:
+            continue
+        if not isinstance(pins, dict) or not all(isinstance(value, str) for value in pins.values()):
+            raise UsageError(f"{file.name}: registries: a mapping of host pattern to provider is expected")
+        return {str(glob): provider for glob, provider in pins.items()}, f"{file.name}: registries"
+    return {}, "registries"
 
 
 def _add_pin(pins: dict[str, Pin], pin: Pin) -> None:

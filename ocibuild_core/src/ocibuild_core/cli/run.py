@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocibuild_core.auth.login import parse_login
+from ocibuild_core.auth.login import parse_login, pins_of
 from ocibuild_core.auth.setup import provider_options
 from ocibuild_core.build import BuildInput, build, plan_targets
 from ocibuild_core.checks import check_settings
@@ -168,7 +168,7 @@ def _exporters(
 
 
 def _login_settings(settings: BuildSettings, files: Sequence[SettingsFile]) -> LoginSettings:
-    pins, pins_origin = _pins(files)
+    pins, pins_origin = pins_of(files)
     return parse_login(
         settings.login,
         origin=settings.origin("login"),
@@ -176,14 +176,3 @@ def _login_settings(settings: BuildSettings, files: Sequence[SettingsFile]) -> L
         registries_origin=pins_origin,
         timeout=settings.login_timeout,
     )
-
-
-def _pins(files: Sequence[SettingsFile]) -> tuple[Mapping[str, str], str]:
-    for file in files:
-        pins = file.values.get("registries")
-        if pins is None:
-            continue
-        if not isinstance(pins, dict) or not all(isinstance(value, str) for value in pins.values()):
-            raise UsageError(f"{file.name}: registries: a mapping of host pattern to provider is expected")
-        return {str(glob): provider for glob, provider in pins.items()}, f"{file.name}: registries"
-    return {}, "registries"
