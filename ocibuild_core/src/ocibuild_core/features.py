@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.caching import cache_types
 from ocibuild_core.engine.versions import OCI_LAYOUTS, RAW_PROGRESS, SEVERAL_OUTPUTS, Feature
+from ocibuild_core.inputs import LAYOUT_SCHEME
 from ocibuild_core.outputs import attestations
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _of_settings(settings: BuildSettings, progress: str) -> Iterator[Feature]:
         (GHA_CACHES, "gha" in caches),
         (NAMED_CONTEXTS, contexts),
         (STEP_LIMITS, settings.ulimits or settings.shm_size or settings.cgroup_parent),
-        (OCI_LAYOUTS, settings.image_args or any(value.startswith("oci-layout://") for value in contexts)),
+        (OCI_LAYOUTS, settings.image_args or any(value.startswith(LAYOUT_SCHEME) for value in contexts)),
         (ANNOTATIONS, settings.annotations),
         (ATTESTATIONS, attestations(settings)),
         (CLOUD_CACHES, {"s3", "azblob"} & {*caches}),

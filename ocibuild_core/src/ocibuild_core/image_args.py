@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ocibuild_core.inputs import LAYOUT_SCHEME
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -47,6 +48,6 @@ def image_arguments(images: Sequence[ImageArgument]) -> list[str]:
     for position, image in enumerate(images):
         store = f"image-arg-{position}"
         arguments += ["--oci-layout", f"{store}={image.layout}"]
-        arguments += ["--opt", f"context:{image.reference}=oci-layout://{store}@{image.digest}"]
+        arguments += ["--opt", f"context:{image.reference}={LAYOUT_SCHEME}{store}@{image.digest}"]
         arguments += ["--opt", f"build-arg:{image.name}={image.reference}"]
     return arguments

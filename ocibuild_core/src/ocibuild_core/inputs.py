@@ -27,7 +27,7 @@ _SIZE = r"(?ai)(\d{1,19})([kmg]?)b?"
 _LIMIT = r"[a-z]+=-?\d+(:-?\d+)?"
 _ENTITLEMENTS = r"network\.host|security\.insecure|device(=.*)?"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_LAYOUT_SCHEME = "oci-layout://"
+LAYOUT_SCHEME = "oci-layout://"
 _CONTEXT_SCHEMES = ("docker-image://", "https://", "http://", "git://", "ssh://", "git@")
 _LARGEST_SECRET = 500 * 1024
 """What BuildKit takes (session/secrets/secretsprovider/store.go in moby/buildkit)."""
@@ -253,11 +253,11 @@ def _bytes(text: str, origin: str) -> int:
 
 
 def _context_arguments(pair: Pair, store: str) -> list[str]:
-    if pair.value.startswith(_LAYOUT_SCHEME):
+    if pair.value.startswith(LAYOUT_SCHEME):
         from ocibuild_core.layout_contexts import layout_context  # noqa: PLC0415  # only where there is one
 
         layout = layout_context(pair)
-        named = f"{_LAYOUT_SCHEME}{store}@{layout.digest}"
+        named = f"{LAYOUT_SCHEME}{store}@{layout.digest}"
         return ["--oci-layout", f"{store}={layout.directory}", "--opt", f"context:{pair.key}={named}"]
     if not pair.value.startswith(_CONTEXT_SCHEMES):
         if not os.path.isdir(pair.value):  # noqa: PTH112  # a path as the user wrote it

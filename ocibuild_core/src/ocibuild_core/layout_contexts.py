@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.inputs import LAYOUT_SCHEME
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from ocibuild_core.settings.model import Pair
 
-SCHEME = "oci-layout://"
 _NAME = "org.opencontainers.image.ref.name"
 _DEFAULT_TAG = "latest"
 
@@ -29,7 +29,7 @@ def layout_context(pair: Pair) -> LayoutContext:
 
     Raises UsageError when the directory is no layout, or has no such image.
     """
-    directory, _, digest = pair.value.removeprefix(SCHEME).partition("@")
+    directory, _, digest = pair.value.removeprefix(LAYOUT_SCHEME).partition("@")
     tag = ""
     if not Path(directory).is_dir():
         before, colon, after = directory.rpartition(":")
@@ -57,4 +57,5 @@ def _manifests(pair: Pair, directory: str) -> list[dict[str, Any]]:
 
 
 def _error(pair: Pair, summary: str, *, why: str) -> UsageError:
-    return UsageError(f"{pair.origin} {pair.key}: {summary}", why=why, do=f"write {SCHEME}DIRECTORY:TAG or @DIGEST")
+    do = f"write {LAYOUT_SCHEME}DIRECTORY:TAG or @DIGEST"
+    return UsageError(f"{pair.origin} {pair.key}: {summary}", why=why, do=do)
