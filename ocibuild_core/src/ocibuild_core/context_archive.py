@@ -81,7 +81,7 @@ def _plain(read: Read) -> Read:
     header = read(len(_XZ))
     while len(header) < len(_XZ) and (more := read(len(_XZ) - len(header))):
         header += more
-    stream = _Rest(header, read)
+    stream = Rest(header, read)
     if header.startswith(_BZIP2):
         import bz2  # noqa: PLC0415  # next to nobody has one
 
@@ -93,8 +93,13 @@ def _plain(read: Read) -> Read:
     return stream.read
 
 
-class _Rest:
-    """What was read, then what follows."""
+class Rest:
+    """What was read already, then what follows.
+
+    Args:
+        header: what was read.
+        read: gives up to so many bytes of what follows, none at the end.
+    """
 
     def __init__(self, header: bytes, read: Read) -> None:
         self._header = header

@@ -47,7 +47,7 @@ def _dockerfile(settings: BuildSettings, stdin: StdinOnce, directory: Path) -> B
 
 def _context(settings: BuildSettings, stdin: StdinOnce, directory: Path) -> BuildSettings:
     """An archive of the context, or the Dockerfile of a build that has none."""
-    from ocibuild_core.context_archive import HEADER_BYTES, is_archive, unpack_context  # noqa: PLC0415  # rare
+    from ocibuild_core.context_archive import HEADER_BYTES, Rest, is_archive, unpack_context  # noqa: PLC0415  # rare
 
     origin = settings.origin("context")
     if settings.dockerfile == "-":
@@ -55,9 +55,10 @@ def _context(settings: BuildSettings, stdin: StdinOnce, directory: Path) -> Buil
         raise UsageError("context and Dockerfile cannot both come from stdin", do=do)
     read = stdin.take(f"{origin} -").read
     header = read(HEADER_BYTES)
+    whole = Rest(header, read)
     context = directory / "context"
     if is_archive(header):
-        unpack_context(_after(header, read), context, named=f"{origin} -")
+        unpack_context(whole.read, context, named=f"{origin} -")
         return settings._replace(context=str(context), dockerfile=_inside(settings, context))
     if settings.dockerfile:
         raise UsageError(
@@ -65,7 +66,7 @@ def _context(settings: BuildSettings, stdin: StdinOnce, directory: Path) -> Buil
             do=f"leave out one of them, or pipe an archive in that has {settings.dockerfile}",
         )
     context.mkdir()
-    path = _write_dockerfile(_after(header, read), f"{origin}", directory)
+    path = _write_dockerfile(whole.read, origin, directory)
     return settings._replace(context=str(context), dockerfile=str(path))
 
 
@@ -92,16 +93,3 @@ def _write_dockerfile(read: Callable[[int], bytes], origin: str, directory: Path
     path = directory / "Dockerfile"
     path.write_bytes(content)
     return path
-
-
-def _after(header: bytes, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
-    """What was read already, then the rest."""
-    waiting = [header]
-
-    def read_on(count: int) -> bytes:
-        if not waiting[0]:
-            return read(count)
-        piece, waiting[0] = waiting[0][:count], waiting[0][count:]
-        return piece
-
-    return read_on
