@@ -45,9 +45,9 @@ class Redactor:
         """Mask a credential's secret."""
         self.add(credential.secret, credential.username)
 
-    def add_options(self, values: OptionValues) -> None:
-        """Mask the secrets among the values of a provider's or an exporter's options."""
-        for value in values.values():
+    def add_options(self, *options: OptionValues) -> None:
+        """Mask the secrets among the values of providers' and exporters' options."""
+        for value in (value for values in options for value in values.values()):
             if isinstance(value, Secret):
                 self.add(value)
 

@@ -155,8 +155,7 @@ def make_session_resolver(
 
 def _redactor(options: Mapping[str, OptionValues]) -> Redactor:
     redactor = Redactor()
-    for values in options.values():
-        redactor.add_options(values)
+    redactor.add_options(*options.values())
     return redactor
 
 

@@ -66,8 +66,7 @@ def _set_up(env: Mapping[str, str]) -> tuple[Resolver, Responder]:
     _talk_to_stderr(redactor)
     ambient = read_ambient(env)
     catalog, options = load_providers(ambient)
-    for values in options.values():
-        redactor.add_options(values)
+    redactor.add_options(*options.values())
     clock = SystemClock()
     # Without the user's helpers: his config most likely names this very program, or one that would ask it.
     config = load_user_config(env, timeout=ambient.login.timeout).without_helpers()
