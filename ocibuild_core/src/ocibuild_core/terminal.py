@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 
+NOTICE = 25
+"""A log level between INFO and WARNING: people want to know it, but nothing is wrong. Shown unless -q."""
+
 
 class Talk:
     """Lines on stderr, masked by `mask` once there are secrets to mask.

@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from ocibuild_core.credentials import Credential
 
 
-NOTICE = 25
-"""A log level between INFO and WARNING: people want to know it, but nothing is wrong."""
-
-
 class Step(Enum):
     """Who is asked for a credential, in this order. The values are what people read."""
 

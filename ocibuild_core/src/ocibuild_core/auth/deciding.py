@@ -6,9 +6,10 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ocibuild_core.auth.answers import NOTICE, Answer, Attempt, Outcome, Step
+from ocibuild_core.auth.answers import Answer, Attempt, Outcome, Step
 from ocibuild_core.errors import CredentialsUnavailable, OcibuildError
 from ocibuild_core.records import NamedTuple
+from ocibuild_core.terminal import NOTICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

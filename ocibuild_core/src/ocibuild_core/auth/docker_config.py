@@ -17,6 +17,7 @@ from ocibuild_core.errors import CredentialError, UsageError
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.hosts import DOCKER_HUB, docker_key, host_of, normalise, split
 from ocibuild_core.secret import Secret
+from ocibuild_core.terminal import NOTICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -192,8 +193,6 @@ def _from_variable(env: Mapping[str, str], warn: Callable[[str], None]) -> list[
     except UsageError as error:
         warn(f"DOCKER_AUTH_CONFIG is ignored: {error.why}")
         return []
-    from ocibuild_core.auth.answers import NOTICE  # noqa: PLC0415  # few set it
-
     _log.log(NOTICE, "DOCKER_AUTH_CONFIG comes before the docker config, for %d registries", len(config.auths))
     return [ConfigFile(name=config.name, auths=_of_hosts(config.auths))]
 
