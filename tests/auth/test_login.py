@@ -114,7 +114,7 @@ def test_the_first_file_that_has_pins_holds() -> None:
 
 @pytest.mark.parametrize("pins", [["basic"], "basic", {"r.example": ["basic"]}, {"r.example": None}])
 def test_pins_that_are_no_mapping_are_refused_by_the_files_name(pins: object) -> None:
-    with pytest.raises(UsageError, match="^own: registries: a mapping of host pattern to provider is expected"):
+    with pytest.raises(UsageError, match=r"^own: registries: a mapping of host pattern to provider is expected"):
         pins_of([_file("own", pins), _file("other", {"a.example": "gcr"})])
 
 

@@ -9,7 +9,7 @@ from ocibuild_core.catalog import LoadedExporter, PluginSource
 from ocibuild_core.errors import CredentialError, ExportError, OcibuildError, PluginError, UsageError
 from ocibuild_core.export_records import ExportPlan, ExportRequest
 from ocibuild_core.exporting import Exporter
-from ocibuild_core.exports import ask_for_plan, check
+from ocibuild_core.exports import StagedOutputs, ask_for_plan, check, finish
 from ocibuild_core.options import OptionValues
 from ocibuild_core.plan import BuildPlan, PlannedExport
 
@@ -65,6 +65,7 @@ def loaded(answer: object, plugin_id: str = "odd") -> LoadedExporter:
         (ZeroDivisionError("by zero"), "raised ZeroDivisionError: by zero in"),
         (GeneratorExit(), "raised GeneratorExit in"),
         (CredentialError("not its business"), "raised CredentialError: not its business in"),
+        (PermissionError("a plan touches no file"), "raised PermissionError: a plan touches no file in"),
         (None, "returned NoneType instead of ExportPlan"),
     ],
 )
@@ -107,7 +108,8 @@ def test_interrupt_is_the_users() -> None:
     ("answer", "kind", "says"),
     [
         (ExportError("full of treasures"), ExportError, "plugin 'odd' (ocibuild-odd 2.0): full of treasures"),
-        (OSError("gone"), PluginError, "plugin 'odd' (ocibuild-odd 2.0): check of exporter 'odd' failed"),
+        (OSError("gone"), ExportError, "plugin 'odd' (ocibuild-odd 2.0): check of exporter 'odd' failed"),
+        (KeyError("gone"), PluginError, "plugin 'odd' (ocibuild-odd 2.0): check of exporter 'odd' failed"),
     ],
 )
 def test_a_look_before_the_build_has_the_same_border(answer: Exception, kind: type[OcibuildError], says: str) -> None:
@@ -115,3 +117,23 @@ def test_a_look_before_the_build_has_the_same_border(answer: Exception, kind: ty
     with pytest.raises(kind) as caught:
         check([BuildPlan(arguments=(), exports=(export,))])
     assert caught.value.summary == says
+
+
+class Writing(Raising):
+    def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
+        del request
+        with (results.staging / "full").open("w") as file:
+            file.write("more than there is room for")
+        return ()
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_plugin(tmp_path: Path) -> None:
+    (tmp_path / "full").symlink_to("/dev/full")
+    source = PluginSource(id="odd", distribution="ocibuild-odd", version="2.0")
+    writing = LoadedExporter(exporter=Writing(None), source=source)
+    export = PlannedExport(loaded=writing, request=REQUEST, plan=ExportPlan())
+    plan = BuildPlan(arguments=(), exports=(export,))
+    with pytest.raises(ExportError, match="finish of exporter 'odd' failed") as caught:
+        finish(plan, StagedOutputs(files={}, staging=[tmp_path]), {})
+    assert caught.value.summary.startswith("plugin 'odd' (ocibuild-odd 2.0): ")
+    assert "No space left on device" in caught.value.why

@@ -18,7 +18,8 @@ class Exporter(ABC):
     Subclass it, set the attributes, return an instance from the hook `ocibuild_exporters`. `finish` writes into the
     staging area alone; the host moves all artifacts to their places when every exporter of the target has finished,
     so that a failure leaves every earlier file as it was. A method raises `ExportError`, or `UsageError` from `plan`;
-    whatever else comes out of it is reported as a fault of the plugin.
+    an `OSError` of `check` and `finish` counts as the former; whatever else comes out is reported as a fault of the
+    plugin.
 
     Attributes:
         name: what the user writes in `--output`: lower case, words joined by `-`.

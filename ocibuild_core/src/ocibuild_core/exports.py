@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _DOCUMENTED = (ExportError, UsageError)
+_TOUCHES_FILES = ("check", "finish")
+"""Methods that the disk or the network may fail; a plan is made of the request alone."""
 
 
 def ask_for_plan(loaded: LoadedExporter, request: ExportRequest) -> ExportPlan:
@@ -109,9 +111,19 @@ def _guarded(loaded: LoadedExporter, what: str, call: Callable[[], _T]) -> _T:
             raise
         if isinstance(error, _DOCUMENTED):
             raise _named(loaded, error) from error.__cause__
+        if isinstance(error, OSError) and what in _TOUCHES_FILES:
+            raise _disk_error(loaded, what, error) from error
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}, line {last.lineno}"
         raise _fault(loaded, what, f"raised {describe(error)} in {where}") from error
+
+
+def _disk_error(loaded: LoadedExporter, what: str, error: OSError) -> ExportError:
+    return ExportError(
+        f"{loaded.source}: {what} of exporter {loaded.exporter.name!r} failed",
+        why=describe(error),
+        do="look at the place that is named, its room and its permissions",
+    )
 
 
 def _named(loaded: LoadedExporter, error: ExportError | UsageError) -> OcibuildError:
