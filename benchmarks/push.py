@@ -2,8 +2,9 @@
 
     python -m benchmarks.push
 
-Both have built the image before, so that the push is what is compared; every push goes to a registry of its own that
-holds nothing yet, for from one repository to the next no byte would travel. Everything is on tmpfs.
+Once with nothing cached, as a first build is, and once with the image built before, so that the push alone is compared.
+Every push goes to a registry of its own that holds nothing yet: from one repository to the next no byte would travel.
+Everything is on tmpfs.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 _FILES, _FILE_BYTES = 500, 1_000_000
 _GOAL = 1.05
-_RUNS = 7
+_RUNS = {"first build and push of a 500 MB image vs by hand": 3, "its push alone, built before": 15}
 
 
 def main() -> int:
@@ -39,16 +40,28 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ocibuild-bench-", dir=_fast_disk()) as directory:
         work = Path(directory)
         context = _context(work / "context")
-        ours, hand = partial(_ours, _made(work / "ours"), context), partial(_by_hand, _made(work / "hand"), context)
-        _push(ours, work)
-        _push(hand, work)
-        times = [(_push(ours, work), _push(hand, work)) for _ in range(_RUNS)]
+        print(HEADER)
+        ratios = [_row(name, runs, work, context, is_first="first" in name) for name, runs in _RUNS.items()]
+    return 0 if max(ratios) <= _GOAL else 1
+
+
+def _row(name: str, runs: int, work: Path, context: Path, *, is_first: bool) -> float:
+    """Print a row; its ratio."""
+
+    def pushed(way: Callable[[Path, Path, str], None]) -> float:
+        place = work / way.__name__
+        if is_first:
+            shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(exist_ok=True)
+        return _push(partial(way, place, context), work)
+
+    pushed(_ours), pushed(_by_hand)
+    times = [(pushed(_ours), pushed(_by_hand)) for _ in range(runs)]
     ratio = statistics.median(a / b for a, b in times)
     seconds, by_hand = (statistics.median(column) for column in zip(*times, strict=True))
-    print(HEADER)
     figure = f"{ratio:.3f} ({seconds:.2f} s, by hand {by_hand:.2f} s)"
-    print(row("push of a 500 MB image vs by hand", figure, f"≤ {_GOAL}", reached=ratio <= _GOAL))
-    return 0 if ratio <= _GOAL else 1
+    print(row(name, figure, f"≤ {_GOAL}", reached=ratio <= _GOAL), flush=True)
+    return ratio
 
 
 def _push(push: Callable[[str], None], work: Path) -> float:
@@ -77,11 +90,6 @@ def _by_hand(work: Path, context: Path, name: str) -> None:
     with _daemon(work, address):
         argv = [str(ocibuild_buildkit.binary("buildctl")), "--addr", address, *build]
         subprocess.run(argv, check=True, capture_output=True)
-
-
-def _made(directory: Path) -> Path:
-    directory.mkdir()
-    return directory
 
 
 def _context(directory: Path) -> Path:
