@@ -82,7 +82,8 @@ def _params() -> str:
         "that file with `--config`, or write the key into `~/.config/ocibuild.yml`.",
         "",
         "Booleans are `1 t T TRUE true True` and `0 f F FALSE false False`. Lists split at commas, except between `{`",
-        "and `}`. Variables that begin with a prefix are taken as they are, one pair each.",
+        "and `}`; a JSON array is a list, too, as Concourse makes one of a YAML list in `params`, and where pairs are",
+        "expected, so is an object. Variables that begin with a prefix are taken as they are, one pair each.",
     ]
     keys = {field.name: key for key, field in yaml_fields()}
     for group in GROUPS:

@@ -16,8 +16,9 @@ def test_without_a_word_everything_is_allowed() -> None:
     assert selection.refusal("anything") == ""
 
 
-def test_environment_replaces_the_files_list() -> None:
-    selection = select_plugins(env={"OCIBUILD_PLUGINS": " ECR, basic ,,"}, files=[file(allow=["gcr"])])
+@pytest.mark.parametrize("text", [" ECR, basic ,,", '["ECR","basic"]'])
+def test_environment_replaces_the_files_list(text: str) -> None:
+    selection = select_plugins(env={"OCIBUILD_PLUGINS": text}, files=[file(allow=["gcr"])])
     assert selection.allowed == frozenset({"ecr", "basic"})
     assert selection.refusal("gcr") == "it is not in the list of OCIBUILD_PLUGINS"
 

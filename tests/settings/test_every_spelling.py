@@ -154,6 +154,7 @@ def test_braces_protect_the_commas_of_every_item(items: list[str]) -> None:
         ("1.5 GB", 1_500_000_000),
         ("10gb", 10**10),
         ("1TiB", 2**40),
+        ("9223372TB", 9223372 * 10**12),
     ],
 )
 def test_sizes(text: str, size: int) -> None:

@@ -122,6 +122,27 @@ def test_a_file_that_is_not_there_is_named_with_its_setting() -> None:
         settle({"TARGET_FILE": "/no/such"})
 
 
+def test_lists_come_from_variables_as_concourse_writes_those_of_params() -> None:
+    settings = settle(
+        {
+            "LOGIN": '["ECR","PASS"]',
+            "OUTPUTS": '["docker,dest=a.tar","digest"]',
+            "REGISTRY_MIRRORS": '["m.example"]',
+            "BUILDKIT_ADD_HOSTS": '["a=::1"]',
+            "BUILDKIT_SSH": '["default","other=/key"]',
+            "LABELS": '["a=1,2","b="]',
+            "BUILD_ARGS": '{"A":"1,2","B":1.10,"C":""}',
+        }
+    )
+    assert settings.login == ("ECR", "PASS")
+    assert settings.output == ("docker,dest=a.tar", "digest")
+    assert settings.registry_mirrors == ("m.example",)
+    assert settings.add_hosts == ("a=::1",)
+    assert settings.ssh == ("default", "other=/key")
+    assert arguments(settings.labels) == {"a": "1,2", "b": ""}
+    assert arguments(settings.build_args) == {"A": "1,2", "B": "1.10", "C": ""}
+
+
 def test_several_bad_values_are_reported_together() -> None:
     with pytest.raises(Failures) as error:
         settle({"DEBUG": "yes", "LOGIN_TIMEOUT": "soon"})

@@ -12,6 +12,7 @@ from ocibuild_core.settings.values import (
     parse_size,
     split_go_path,
     split_list,
+    split_mapping,
     split_outputs,
     split_pair,
 )
@@ -58,14 +59,6 @@ def test_a_duration_is_a_week_at_most_so_that_it_can_be_waited_for() -> None:
             parse_duration(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("1000", 1000), ("1.5kB", 1500), ("2GiB", 2 * 1024**3), ("9223372TB", 9223372 * 10**12)],
-)
-def test_sizes(text: str, size: int) -> None:
-    assert parse_size(text) == size
-
-
 @pytest.mark.parametrize("text", ["9223373TB", "8388608TiB", "9" * 20, "9" * 400, "9" * 5000 + "GB"])
 def test_a_size_is_one_that_buildkit_can_count(text: str) -> None:
     with pytest.raises(ValueError, match="too large: less than 9223372TB is expected"):
@@ -88,8 +81,35 @@ def test_lists_split_at_commas_untrimmed_and_braces_protect(text: str, items: tu
     assert split_list(text) == items
 
 
-@given(st.lists(st.text(st.characters(exclude_characters=",{}")), min_size=1))
-def test_items_without_commas_and_braces_come_back(items: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ('["ECR", "PASS"]', ("ECR", "PASS")),
+        (' [1.10, 012, true, null, "a,b", " c "]', (" [1.10", " 012", " true", " null", ' "a', 'b"', ' " c "]')),
+        (' [1.10, true, null, "a,b", " c "]', ("1.10", "true", "", "a,b", " c ")),
+        ('[["a"]]', ('["a"]',)),
+        ("[]", ()),
+        ("[" * 9000, ("[" * 9000,)),
+        ("[::1]:5000,[::2]", ("[::1]:5000", "[::2]")),
+        ('{"a": "b,c"}', ('{"a": "b,c"}',)),
+    ],
+)
+def test_a_list_may_be_a_json_array(text: str, items: tuple[str, ...]) -> None:
+    assert split_list(text) == items
+
+
+def test_where_pairs_are_expected_a_list_may_be_a_json_object() -> None:
+    assert split_mapping('{"a": "b,c", "d": 1.10}') == ("a=b,c", "d=1.10")
+    assert split_mapping("{}") == split_mapping("[]") == ()
+    assert split_mapping("a={b,c},d") == ("a={b,c}", "d")
+
+
+def test_the_outputs_of_a_json_array_are_its_items() -> None:
+    assert split_outputs('["docker,dest=a.tar", "digest"]') == ("docker,dest=a.tar", "digest")
+
+
+@given(st.lists(st.text(st.characters(exclude_characters=",{}[]")), min_size=1))
+def test_items_without_commas_and_brackets_come_back(items: list[str]) -> None:
     assert split_list(",".join(items)) == tuple(items)
 
 

@@ -6,16 +6,15 @@ Pure; every function raises ValueError with the reason alone and never repeats t
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ocibuild_core.options import OptionType
 from ocibuild_core.secret import Secret
-from ocibuild_core.settings.values import parse_bool, parse_duration, split_list
+from ocibuild_core.settings.values import items_of, parse_bool, parse_duration, scalar_text, split_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ocibuild_core.options import Option, OptionValue
 
@@ -33,19 +32,9 @@ def parse_text(option: Option, text: str) -> OptionValue:
 def parse_list(texts: Sequence[str]) -> tuple[str, ...]:
     """The items of all texts together: between commas, trimmed, empty ones dropped; `{…}` protects its commas.
 
-    A text may also be a JSON array or object: so Concourse hands over a list or a mapping in a task's `params`
-    (https://github.com/concourse/concourse/blob/master/atc/task.go, `TaskEnv`).
+    A text may also be a JSON array or object (`json_items` in `settings.values`).
     """
-    return tuple(item for text in texts for item in _items_of_text(text))
-
-
-def _items_of_text(text: str) -> tuple[str, ...]:
-    if text.lstrip().startswith(("[", "{")):
-        import json  # noqa: PLC0415  # rare, and not on the way to `--help`
-
-        with suppress(ValueError, RecursionError):
-            return _items(json.loads(text, parse_int=str, parse_float=str))
-    return tuple(item.strip() for item in split_list(text) if item.strip())
+    return tuple(item for text in texts for item in _kept(split_mapping(text)))
 
 
 def parse_document(option: Option, value: object) -> OptionValue:
@@ -54,34 +43,15 @@ def parse_document(option: Option, value: object) -> OptionValue:
     A mapping gives `key=value` items; values that are themselves nested become JSON.
     """
     if option.type is OptionType.LIST and isinstance(value, dict | list | tuple):
-        return _items(value)
+        return _kept(items_of(value))
     if isinstance(value, dict | list | tuple):
         kind = "a mapping" if isinstance(value, dict) else "a list"
         raise ValueError(f"{kind} where one value is expected")  # noqa: TRY004  # one class for all reasons
-    return parse_text(option, _scalar(value))
+    return parse_text(option, scalar_text(value))
 
 
-def _items(value: dict[Any, object] | Sequence[object]) -> tuple[str, ...]:
-    if isinstance(value, dict):
-        return tuple(f"{key}={_item(item)}" for key, item in value.items())
-    return tuple(text for item in value if (text := _item(item).strip()))
-
-
-def _item(value: object) -> str:
-    if isinstance(value, dict | list | tuple):
-        import json  # noqa: PLC0415  # rare, and not on the way to `--help`
-
-        return json.dumps(value)
-    return "" if value is None else _scalar(value)
-
-
-def _scalar(value: object) -> str:
-    """The text of a scalar, as one would write it in the environment."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise ValueError(f"a {type(value).__name__} where a text is expected: put it in quotes")
+def _kept(items: Iterable[str]) -> tuple[str, ...]:
+    return tuple(text for item in items if (text := item.strip()))
 
 
 def _int(text: str) -> int:

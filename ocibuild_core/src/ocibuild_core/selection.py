@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
 from ocibuild_core.records import NamedTuple
+from ocibuild_core.settings.values import split_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -108,4 +109,4 @@ def _names(file: str, section: Mapping[str, object], key: str) -> Sequence[str] 
 
 
 def _ids(texts: Iterable[str]) -> list[str]:
-    return [item.strip().lower() for text in texts for item in text.split(",") if item.strip()]
+    return [item.strip().lower() for text in texts for item in split_list(text) if item.strip()]

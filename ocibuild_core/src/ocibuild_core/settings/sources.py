@@ -9,7 +9,16 @@ from ocibuild_core.errors import UsageError
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.fields import LISTS, Field, Kind, Scope
 from ocibuild_core.settings.model import Pair
-from ocibuild_core.settings.values import parse_bool, parse_duration, parse_size, split_list, split_outputs, split_pair
+from ocibuild_core.settings.values import (
+    json_items,
+    parse_bool,
+    parse_duration,
+    parse_size,
+    split_list,
+    split_mapping,
+    split_outputs,
+    split_pair,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -160,11 +169,12 @@ def parse_text(field: Field, text: str, origin: str) -> object:  # noqa: PLR0911
             case Kind.LIST:
                 return split_list(text)
             case Kind.ITEMS:
-                return (text,)
+                items = json_items(text)
+                return (text,) if items is None else items
             case Kind.OUTPUTS:
                 return split_outputs(text)
             case Kind.PAIRS:
-                return tuple(_pair(item, origin) for item in split_list(text))
+                return tuple(_pair(item, origin) for item in split_mapping(text))
             case Kind.CHOICE:
                 return _choice(field, text)
             case _:

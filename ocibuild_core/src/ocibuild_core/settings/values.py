@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TOO_LARGE = 2**63
 """BuildKit counts bytes in 63 bits."""
@@ -51,8 +55,12 @@ def parse_size(text: str) -> int:
 def split_list(text: str) -> tuple[str, ...]:
     """Items between commas, untrimmed, empty ones kept; `{…}` protects the commas inside.
 
-    The rule of https://github.com/vrischmann/envconfig, which reads the lists of the Concourse task.
+    The rule of https://github.com/vrischmann/envconfig, which reads the lists of the Concourse task. A text may also be
+    a JSON array (`json_items`).
     """
+    whole = json_items(text)
+    if whole is not None:
+        return whole
     items = [""]
     protected = False
     for char in text:
@@ -64,6 +72,52 @@ def split_list(text: str) -> tuple[str, ...]:
     return tuple(items)
 
 
+def json_items(text: str, brackets: str = "[") -> tuple[str, ...] | None:
+    """The items of a JSON array, or with brackets `[{` also `key=value` of an object; None for any other text.
+
+    So Concourse hands over a list or a mapping in a task's `params`
+    (https://github.com/concourse/concourse/blob/master/atc/task.go, `TaskEnv`).
+    """
+    if not text.lstrip().startswith(tuple(brackets)):
+        return None
+    import json  # noqa: PLC0415  # rare, and not on the way to `--help`
+
+    try:
+        return items_of(json.loads(text, parse_int=str, parse_float=str))
+    except (ValueError, RecursionError):
+        return None
+
+
+def items_of(value: dict[Any, object] | Sequence[object]) -> tuple[str, ...]:
+    """The items of a list, or `key=value` of a mapping; what is nested in them becomes JSON, None an empty text."""
+    if isinstance(value, dict):
+        return tuple(f"{key}={_item(item)}" for key, item in value.items())
+    return tuple(map(_item, value))
+
+
+def scalar_text(value: object) -> str:
+    """The text of a scalar, as one would write it in the environment."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError(f"a {type(value).__name__} where a text is expected: put it in quotes")
+
+
+def _item(value: object) -> str:
+    if isinstance(value, dict | list | tuple):
+        import json  # noqa: PLC0415  # rare, and not on the way to `--help`
+
+        return json.dumps(value)
+    return "" if value is None else scalar_text(value)
+
+
+def split_mapping(text: str) -> tuple[str, ...]:
+    """As `split_list`, where items may be `key=value`: of a JSON object they are."""
+    whole = json_items(text, "[{")
+    return split_list(text) if whole is None else whole
+
+
 def split_outputs(text: str) -> tuple[str, ...]:
     """As `split_list`, but `key=value` belongs to the item before it; braces around an item go.
 
@@ -71,6 +125,9 @@ def split_outputs(text: str) -> tuple[str, ...]:
     ('registry,name=r.example/a:1', 'digest')
     """
     items: list[str] = []
+    whole = json_items(text)
+    if whole is not None:
+        return whole
     for item in split_list(text):
         if items and "=" in item and not item.startswith(("{", "type=")):
             items[-1] += f",{item}"
