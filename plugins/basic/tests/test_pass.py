@@ -86,6 +86,26 @@ def test_a_stripped_line_end_is_said_once(
     assert "secret" not in caplog.text
 
 
+@pytest.mark.parametrize("text", ['"alice:secret"', "'alice:secret'\n"])
+def test_quotation_marks_that_were_left_there_are_taken_as_they_are_and_warned_of(
+    provider: BasicProvider, ask: Asker, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    found = provider.get(ask.request(HUB, pass_=text))
+
+    assert found
+    assert f"{found.username}:{found.secret.reveal()}" == text.rstrip("\n")
+    assert "PASS stands in quotation marks" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("text", ['alice:"secret"', "\"alice:secret'", "alice:'"])
+def test_other_quotation_marks_are_nobodys_business(
+    provider: BasicProvider, ask: Asker, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    assert provider.get(ask.request(HUB, pass_=text))
+    assert caplog.records == []
+
+
 @given(
     user=st.text(
         st.characters(exclude_categories=["C", "Z"], exclude_characters=":"),

@@ -52,6 +52,12 @@ def without_line_end(text: Secret) -> Secret:
     return Secret(value[: -2 if value.endswith("\r\n") else -1]) if value.endswith("\n") else text
 
 
+def is_quoted(text: Secret) -> bool:
+    """Whether it stands in quotation marks, which a shell or YAML has left there."""
+    value = without_line_end(text).reveal()
+    return len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+
+
 def credential(user: str, password: Secret, *, registry: str, origin: str) -> Credential:
     """The credential, or an error that names the setting at fault and never its value.
 

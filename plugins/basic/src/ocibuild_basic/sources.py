@@ -64,6 +64,8 @@ class Search:
             return None
         if logins.without_line_end(text) != text:
             self._warn(f"{origin} ends with a line end, which is not taken as part of the password")
+        if logins.is_quoted(text):
+            self._warn(f"{origin} stands in quotation marks, which are taken as part of user and password")
         user, password = logins.split_pass(text, origin)
         return self._written(user, password, origin)
 
