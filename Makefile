@@ -33,7 +33,8 @@ lint:
 
 types:
 	@scripts/setup.sh check
-	mypy ocibuild_core/src plugins/*/src engine/src engine/gowheel testkit/src testkit/registry/src benchmarks scripts image
+	mypy ocibuild_core/src plugins/*/src engine/src engine/gowheel testkit/src testkit/registry/src benchmarks scripts/pages scripts/picture image
+	MYPYPATH=scripts mypy scripts/*.py
 	for tests in tests plugins/*/tests engine/tests testkit/tests testkit/registry/tests; do mypy "$$tests" || exit 1; done
 
 wheels: ## Build what is published as it lies here, then use it where the sources are gone

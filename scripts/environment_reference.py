@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generated import write_or_check
 from ocibuild_basic.provider import BasicProvider
 from ocibuild_core.engine import environment as children
 from ocibuild_core.exporters import ocibuild_exporters
@@ -137,22 +138,5 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def main() -> int:
-    """Write the pages, or with `--check` say which are out of date."""
-    stale = [name for name, text in pages().items() if not _is_current(name, text)]
-    if "--check" in sys.argv:
-        if stale:
-            print(f"out of date: {', '.join(stale)}\n  do     python scripts/environment_reference.py")
-        return int(bool(stale))
-    for name in stale:
-        (DOCS / name).write_text(pages()[name])
-    return 0
-
-
-def _is_current(name: str, text: str) -> bool:
-    path = DOCS / name
-    return path.exists() and path.read_text() == text
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(DOCS, pages()))

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ForwardRef
 
+from generated import write_or_check
 from ocibuild_core.option_docs import docs_row, spelling_rows
 from ocibuild_core.spellings import Owner, OwnerKind, spell
 
@@ -236,14 +237,5 @@ The flags and variables of core itself (`build --help`) are taken, too.
 """
 
 
-def main() -> None:
-    """Write the page, or compare it with what is there."""
-    fresh = page()
-    if "--check" not in sys.argv[1:]:
-        TARGET.write_text(fresh, encoding="utf-8")
-    elif not TARGET.exists() or TARGET.read_text(encoding="utf-8") != fresh:
-        sys.exit(f"{TARGET} is not current: run python scripts/plugin_reference.py")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(write_or_check(TARGET.parent, {TARGET.name: page()}))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from generated import write_or_check
 from ocibuild_core.cli.flags import GroupedOption, build_flags
 from ocibuild_core.settings.fields import GROUPS, Field, Kind, Scope
 from ocibuild_core.settings.keys import SECTIONS, yaml_fields
@@ -141,22 +142,5 @@ def _flag_row(flag: GroupedOption) -> str:
     return "| {} | {} |".format(*(text.replace("|", "\\|") for text in (spelt, flag.help or "")))
 
 
-def main() -> int:
-    """Write the pages, or with `--check` say which are out of date."""
-    stale = [name for name, text in pages().items() if not _is_current(name, text)]
-    if "--check" in sys.argv:
-        if stale:
-            print(f"out of date: {', '.join(stale)}\n  do     python scripts/settings_reference.py")
-        return int(bool(stale))
-    for name in stale:
-        (DOCS / name).write_text(pages()[name])
-    return 0
-
-
-def _is_current(name: str, text: str) -> bool:
-    path = DOCS / name
-    return path.exists() and path.read_text() == text
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(DOCS, pages()))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from generated import write_or_check
 from ocibuild_core.cli.flags import GroupedOption, build_flags
 from ocibuild_core.cli.group import ocibuild_group
 from ocibuild_core.cli.shells import PROGRAMS, script
@@ -185,22 +186,10 @@ def _text(text: str) -> str:
 
 
 def main() -> int:
-    """Write the files, or with `--check` say which are out of date."""
+    """Write the files, or with `--check` say which are out of date; what nobody makes any more goes."""
     made = files()
     there = {str(path.relative_to(SHARE)) for path in SHARE.rglob("*") if path.is_file()}
-    stale = [name for name, text in made.items() if name not in there or (SHARE / name).read_text() != text]
-    stale += sorted(there - made.keys())
-    if "--check" in sys.argv:
-        if stale:
-            print(f"out of date: {', '.join(stale)}\n  do     python scripts/shared_files.py")
-        return int(bool(stale))
-    for name in stale:
-        (SHARE / name).parent.mkdir(parents=True, exist_ok=True)
-        if name in made:
-            (SHARE / name).write_text(made[name])
-        else:
-            (SHARE / name).unlink()
-    return 0
+    return write_or_check(SHARE, made, others=tuple(sorted(there - made.keys())))
 
 
 if __name__ == "__main__":
