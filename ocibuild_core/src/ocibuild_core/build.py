@@ -70,7 +70,7 @@ def build(given: BuildInput) -> None:
         from ocibuild_core.inputs import secret_values  # noqa: PLC0415
         from ocibuild_core.preparing import make_ready  # noqa: PLC0415
         from ocibuild_core.publish import Staging, publish  # noqa: PLC0415
-        from ocibuild_core.solving import solve  # noqa: PLC0415
+        from ocibuild_core.solving import Solving, solve  # noqa: PLC0415
 
         plans = plan_targets(given.settings, given.targets, given.talk, given.env)
         check(plans)
@@ -92,16 +92,14 @@ def build(given: BuildInput) -> None:
         engine.require(used_features(given.settings, plans, given.progress))
         staging = stack.enter_context(Staging())
         cache = open_cache(Path.cwd() / CACHE_DIRECTORY, staging)
-        images = _prepare_images(given.settings, staging)
+        solving = Solving(given, engine, session, _prepare_images(given.settings, staging), cache)
         mounts = _open_mounts(given, engine, session, staging)
         if mounts:
             mounts.bring(given.talk)
         solved = []
         for plan in plans:
             staged = stage(plan, staging)
-            solved.append(
-                (plan, staged, solve(given, engine, session, plan=plan, staged=staged, images=images, cache=cache))
-            )
+            solved.append((plan, staged, solve(solving, plan, staged)))
         if mounts:
             mounts.take(bound)
         engine.request_stop()

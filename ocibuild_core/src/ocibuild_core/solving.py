@@ -14,6 +14,7 @@ from ocibuild_core.failures import Failure
 from ocibuild_core.inputs import entitlements, secret_variables
 from ocibuild_core.lint import WarningCount
 from ocibuild_core.needs import pushed_images
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,32 +33,38 @@ if TYPE_CHECKING:
     from ocibuild_core.terminal import Talk
 
 
-def solve(  # noqa: PLR0913  # all that one solve is made from
-    given: BuildInput,
-    engine: Engine,
-    session: AuthSession,
-    *,
-    plan: BuildPlan,
-    staged: StagedOutputs,
-    images: Sequence[ImageArgument],
-    cache: CacheDirectory | None,
-) -> Mapping[str, object]:
+class Solving(NamedTuple):
+    """What all solves of a build share.
+
+    Args:
+        given: what the build is made from.
+        engine: solves.
+        session: its logins.
+        images: those of the image arguments.
+        cache: the directory `cache/`; None without one.
+    """
+
+    given: BuildInput
+    engine: Engine
+    session: AuthSession
+    images: Sequence[ImageArgument]
+    cache: CacheDirectory | None
+
+
+def solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[str, object]:
     """Build. Returns BuildKit's metadata, with the provenance that was asked for; raises what went wrong."""
-
-    def solved(plan: BuildPlan) -> Mapping[str, object]:
-        return _solve(given, engine, session, plan=plan, staged=staged, images=images, cache=cache)
-
-    store = engine.content_store()
-    taken = outputs_from_store(plan, given.settings) if store else ()
-    metadata = solved(plan_for_store(plan, taken) if taken else plan)
+    settings = shared.given.settings
+    store = shared.engine.content_store()
+    taken = outputs_from_store(plan, settings) if store else ()
+    metadata = _solve(shared, plan_for_store(plan, taken) if taken else plan, staged)
     if not store:
         return metadata
     try:
         for output in taken:
             write_archive(store, metadata, output, staged.files[output])
     except NotStoredError:
-        metadata = solved(plan)
-    return {**metadata, **_attested(store, metadata, given.settings)}
+        metadata = _solve(shared, plan, staged)
+    return {**metadata, **_attested(store, metadata, settings)}
 
 
 def _attested(store: Path, metadata: Mapping[str, object], settings: BuildSettings) -> Mapping[str, object]:
@@ -68,16 +75,8 @@ def _attested(store: Path, metadata: Mapping[str, object], settings: BuildSettin
     return attested_provenance(store, metadata)
 
 
-def _solve(  # noqa: PLR0913  # all that one solve is made from
-    given: BuildInput,
-    engine: Engine,
-    session: AuthSession,
-    *,
-    plan: BuildPlan,
-    staged: StagedOutputs,
-    images: Sequence[ImageArgument],
-    cache: CacheDirectory | None,
-) -> Mapping[str, object]:
+def _solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[str, object]:
+    given, engine, session, images, cache = shared
     display = Display(given.progress, sys.stdout.buffer, _masking(given.progress, session.redactor))
     failure = Failure()
     metadata = session.directory / "metadata.json"
