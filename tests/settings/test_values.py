@@ -108,8 +108,12 @@ def test_the_outputs_of_a_json_array_are_its_items() -> None:
     assert split_outputs('["docker,dest=a.tar", "digest"]') == ("docker,dest=a.tar", "digest")
 
 
-@given(st.lists(st.text(st.characters(exclude_characters=",{}[]")), min_size=1))
-def test_items_without_commas_and_brackets_come_back(items: list[str]) -> None:
+@given(
+    st.lists(st.text(st.characters(exclude_characters=",{}")), min_size=1).filter(
+        lambda items: not items[0].lstrip().startswith("[")
+    )
+)
+def test_items_without_commas_and_braces_come_back(items: list[str]) -> None:
     assert split_list(",".join(items)) == tuple(items)
 
 

@@ -124,10 +124,10 @@ def split_outputs(text: str) -> tuple[str, ...]:
     >>> split_outputs("registry,name=r.example/a:1,digest")
     ('registry,name=r.example/a:1', 'digest')
     """
-    items: list[str] = []
     whole = json_items(text)
     if whole is not None:
         return whole
+    items: list[str] = []
     for item in split_list(text):
         if items and "=" in item and not item.startswith(("{", "type=")):
             items[-1] += f",{item}"
