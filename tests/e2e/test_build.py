@@ -211,7 +211,7 @@ def test_the_search_for_the_password_finds_a_planted_one(
     since = Moment.now()
     planted = fresh_secret()
     (sandbox / "planted").write_text(f"x{planted}x")
-    with subprocess.Popen(["sh", "-c", "sleep 30", planted]) as process:
+    with subprocess.Popen(["sh", "-c", "sleep 30; true", planted]) as process:  # `true` keeps sh itself there
         in_arguments = [leak.where for leak in leaks_in_arguments(leak_watcher)]
         process.kill()
     assert [leak.where for leak in leaks_in_files(leak_watcher, since)] == [str(sandbox / "planted")]

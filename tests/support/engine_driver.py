@@ -7,6 +7,7 @@ What the client prints goes to stdout. FILE gets one JSON object a line: where t
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -37,6 +38,8 @@ def main() -> int:
         with report.open("a") as file:
             file.write(json.dumps(facts) + "\n")
 
+    if sys.stderr:
+        faulthandler.enable()  # who waits too long for us asks by SIGABRT where we are
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:

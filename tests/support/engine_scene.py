@@ -160,8 +160,12 @@ class Running:
         try:
             output, _ = self.process.communicate(timeout=PATIENCE + 40)
         except subprocess.TimeoutExpired:
+            state = Path(f"/proc/{self.process.pid}/status").read_text()
+            self.process.send_signal(signal.SIGABRT)  # it shows where it is
+            time.sleep(1)
             os.killpg(self.process.pid, signal.SIGKILL)
-            pytest.fail(f"the program does not end\n{self.text}{self.process.communicate()[0].decode()}")
+            said = self.process.communicate()[0].decode()
+            pytest.fail(f"the program does not end\n{self.text}{said}\n{self.facts}\n{state}")
         self.output += output
         return self.process.returncode
 
