@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +72,14 @@ def test_root_of_a_user_namespace_with_too_few_ids_is_warned(make_scene: Callabl
     (notice,) = running.facts["notices"]
     assert "has 1 of 65536 ids" in notice
     running.is_gone(within=0)
+
+
+def test_a_signal_that_a_parent_left_blocked_ends_it(own_scene: Scene) -> None:
+    own_scene.write_sleep()
+    with own_scene.start(wrap=lambda argv: ["env", "--block-signal=TERM", *argv]) as running:
+        running.wait_for_step()
+        running.process.send_signal(signal.SIGTERM)
+        assert running.wait() == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])

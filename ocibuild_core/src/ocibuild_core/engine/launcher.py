@@ -71,6 +71,8 @@ def _mend_what_was_inherited() -> None:
     """Undo what a careless parent did to us: it would hit our children and pipes."""
     if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the kernel throws our children's ends away
+    # Ignoring one is how nohup works; one that is blocked waits for ever, and so would who wants us to end.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
