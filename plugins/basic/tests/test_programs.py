@@ -80,7 +80,8 @@ def test_the_registry_is_spoken_to_as_a_build_would(
 
     done = run(*login, stdin=password, REGISTRY_CA=f"{host}={tls_registry.ca_file}")
     assert (done.returncode, f"alice is logged in to {host}" in done.stderr) == (0, True)
-    assert run("ocibuild", "logout", host).returncode == 0
+    forgotten = run("ocibuild", "logout", host, REGISTRY_CA="no pair, and nobody asks")
+    assert (forgotten.returncode, "nothing was stored" in forgotten.stderr) == (0, False)
 
     stranger = Authority().write(tmp_path / "other.pem")
     unreached = run(*login, stdin=password, REGISTRY_CA=f"{host}={stranger}")

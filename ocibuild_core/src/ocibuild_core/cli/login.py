@@ -122,12 +122,14 @@ def login(  # one for each flag
 @_flags
 def logout(*, host: str, user: str | None, **flags: Any) -> None:  # noqa: ANN401
     """Forget the login to HOST; with --user that of one user alone."""
+    from ocibuild_core.registry.ways import Way  # noqa: PLC0415  # not for `--help`
+
     opened = _open(host, flags)
-    ui = TerminalUI(redactor=opened.redactor, way=_way(opened))
+    ui = TerminalUI(redactor=opened.redactor, way=Way())  # the registry is not asked, whatever is set for it
     ui.say(opened.provider.logout(opened.registry, ui, username=user, seconds=_PATIENCE))
 
 
-def _way(opened: _Opened, ca_file: Path | None = None, *, plain_http: bool = False) -> Way:
+def _way(opened: _Opened, ca_file: Path | None, *, plain_http: bool) -> Way:
     """What the flags say, else what a build is told of the registry."""
     from ocibuild_core.cli.auth import ways_of  # noqa: PLC0415  # not for `--help`
     from ocibuild_core.registry.ways import Way  # noqa: PLC0415
