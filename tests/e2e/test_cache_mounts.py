@@ -102,6 +102,17 @@ def test_an_empty_engine_finds_what_the_last_one_left_only_with_the_option(build
     assert archives == ["own-x", "plain"]
 
 
+def test_a_kept_mount_is_found_at_any_moment_of_the_daemons_life(own_build: Builder) -> None:
+    """Left to itself, BuildKit counts what mounts hold a second after its start, and steps get others meanwhile."""
+    files = "for d in $(busybox seq 50);do busybox mkdir /plain/$d; cd /plain/$d; busybox touch $(busybox seq 999);done"
+    own_build.found("--build-arg", f"EXTRA={files}", state="state")
+    dockerfile = own_build.work / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace("ARG ", "ARG WAIT\nRUN busybox sleep $WAIT\nARG ", 1))
+    for last, wait in enumerate((0.6, 0.7, 0.8, 0.9), 2):
+        found = own_build.found("--build-arg", f"WAIT={wait}", state="state")
+        assert found.split() == [f"{mount}{number}" for mount in ("plain", "own") for number in range(1, last)]
+
+
 def test_an_engine_that_kept_its_mounts_keeps_them(own_build: Builder) -> None:
     assert own_build.found("--cache-mounts", state="state") == ""
     assert own_build.found("--cache-mounts", state="other") == "plain1 own1"

@@ -35,7 +35,7 @@ def test_a_build_runs_and_leaves_nothing_but_its_cache(scene: Scene) -> None:
     assert [step for step in steps(running) if "echo built" in step]
     assert running.facts["notices"] == []
     assert running.facts["describe"].startswith("BuildKit 0.")
-    assert sorted(path.name for path in scene.state.iterdir()) == ["buildkitd.log", "lock", "root", "short-runs", "tmp"]
+    assert sorted(path.name for path in scene.state.iterdir()) == ["buildkitd.log", "lock", "root", "tmp", "uncollected"]
 
 
 def test_the_second_build_finds_the_first_ones_cache(scene: Scene) -> None:
@@ -196,12 +196,14 @@ def test_any_runtime_directory_will_do(make_scene: Callable[[str], Scene], runti
     assert len(f"{running.facts['runtime']}/rootlesskit/api.sock") <= 107
 
 
-def test_the_cache_is_held_to_its_limit_although_every_build_is_short(own_scene: Scene) -> None:
+@pytest.mark.parametrize("end", ["good", "failed"])
+def test_the_cache_is_held_to_its_limit_although_every_build_is_short(own_scene: Scene, end: str) -> None:
     settings = {"max_cache": 30_000_000}
     most = 0
     for number in range(40):
-        own_scene.write(f"RUN head -c 10000000 /dev/urandom > /file-{number}")
-        own_scene.build(settings=settings).succeeded()
+        own_scene.write(f"RUN head -c 10000000 /dev/urandom > /file-{number}", *["RUN false"] * (end == "failed"))
+        running = own_scene.build(settings=settings)
+        assert running.process.returncode == (0 if end == "good" else 1), running.text
         size = size_of(own_scene.state)
         most = max(most, size)
         if most > 80_000_000 and size < 70_000_000:

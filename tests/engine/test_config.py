@@ -15,6 +15,7 @@ OWN = own_tables(
     cgroup_parent="ocibuild-1",
     is_rootless=True,
     max_cache=5 * 10**9,
+    collects=False,
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = st.one_of(
@@ -52,6 +53,13 @@ def test_tables_of_user_and_engine_become_one() -> None:
     worker = tables["worker"]["oci"]
     assert (worker["max-parallelism"], worker["maxUsedSpace"], worker["rootless"]) == (4, "1GB", True)
     assert tables["worker"]["containerd"] == {"enabled": False}
+
+
+def test_the_daemon_collects_no_garbage_while_steps_run() -> None:
+    """It would hold the cache mounts, and the steps that want them get empty ones."""
+    worker = OWN["worker"]
+    assert isinstance(worker, dict)
+    assert worker["oci"]["gc"] is False
 
 
 def test_a_small_limit_bounds_what_is_reserved_too() -> None:

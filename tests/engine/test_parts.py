@@ -5,10 +5,11 @@ import socket
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ocibuild_core.engine.cgroup1 import hierarchies, missing_hierarchies
-from ocibuild_core.engine.collection import is_due, prune_arguments
+from ocibuild_core.engine.collection import has_policy, is_due, prune_arguments
 from ocibuild_core.engine.keeper import Reports, start_time
 from ocibuild_core.engine.log import last_lines, without_stacks
 from ocibuild_core.engine.process import capture
@@ -85,12 +86,37 @@ def test_hierarchies_are_mounted_only_where_nothing_is(tmp_path: Path) -> None:
     assert missing_hierarchies(tmp_path / "cgroup", Path("/proc")) == ()
 
 
-def test_garbage_is_collected_after_some_short_runs_and_counting_begins_anew(tmp_path: Path) -> None:
-    counter = tmp_path / "short-runs"
-    assert [is_due(counter, 0.1) for _ in range(20)] == [*[False] * 9, True, *[False] * 9, True]
-    is_due(counter, 0.1)
-    assert not is_due(counter, 60)
-    assert [is_due(counter, 0.1) for _ in range(10)][-1]
+def test_garbage_is_collected_after_so_much_building_and_counting_begins_anew(tmp_path: Path) -> None:
+    counter = tmp_path / "uncollected"
+    tenth = [*[False] * 9, True]
+    assert [is_due(counter, 0.1) for _ in range(20)] == [*tenth, *tenth]
+    assert [is_due(counter, 4.9) for _ in range(3)] == [False, False, True]
+    assert is_due(counter, 3600)
+    assert [is_due(counter, 0.1) for _ in range(10)] == tenth
+
+
+def test_garbage_is_collected_at_once_where_the_disk_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {"f_bavail": 9, "f_blocks": 100}
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**free))
+    assert is_due(tmp_path / "uncollected", 0.1)
+    free["f_bavail"] = 10
+    assert not is_due(tmp_path / "uncollected", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("tables", "is_policy"),
+    [
+        ({}, False),
+        ({"worker": {"oci": {"maxUsedSpace": "5", "max-parallelism": 4}}}, False),
+        ({"worker": {"oci": {"maxUsedSpace": "6"}}}, True),
+        ({"worker": {"oci": {"gc": False}}}, True),
+        ({"worker": {"oci": {"gcpolicy": [{"all": True}]}}}, True),
+        ({"worker": {"oci": 3}}, False),
+        ({"worker": 3}, False),
+    ],
+)
+def test_a_policy_of_the_users_own_is_seen(tables: dict[str, object], *, is_policy: bool) -> None:
+    assert has_policy(tables, 5) is is_policy
 
 
 def test_where_runs_cannot_be_counted_garbage_is_collected(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from ocibuild_core.errors import EngineError, OcibuildError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
@@ -111,7 +113,7 @@ class Engine(ABC):
 
     @abstractmethod
     def request_stop(self) -> None:
-        """Let it end after a good build, while other work goes on; `stop` then waits for that."""
+        """Let it end after a build that nobody interrupted, while other work goes on; `stop` then waits for that."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -123,5 +125,7 @@ class Engine(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or (issubclass(kind, OcibuildError) and not issubclass(kind, EngineError)):
+            self.request_stop()  # a failed build has filled the cache, too
         self.stop()

@@ -1,12 +1,15 @@
-"""Keeping to the cache's limit although every build is short.
+"""Keeping to the cache's limit, at the end of a build.
 
-BuildKit collects garbage a second after its start and a second after a build (control/control.go in moby/buildkit). A
-daemon that ends with its build may never live that long, so after some such runs it is told to.
+BuildKit would collect garbage a second after its start and after each build (control/control.go in moby/buildkit). To
+count, it holds every cache mount that was used since it counted last, and a step that wants a mount which is held gets
+a new, empty one (`getRefCacheDirNoCache` in solver/llbsolver/mounts/mount.go). With a daemon that lives as long as its
+build, that is just when the steps run. So ours is told to leave it, and asked for it when no step runs any more.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ocibuild_core.engine.config import reserved_space
@@ -15,15 +18,27 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-_LONG_ENOUGH = 2.0
-"""Seconds after which the daemon has had its chance."""
 _PATIENCE = 10
-"""Short runs in a row before it is told; that costs the build that does it some 50 ms."""
+"""Seconds of building after which it is time, each run one at least. Collecting takes some 50 ms."""
+_LEAST_FREE = 0.1
+"""The part of the disk below which it is time at once; BuildKit is told of the same (`minFreeSpace`)."""
 _MEGABYTE = 10**6
+_POLICY = frozenset(("gc", "gcpolicy", "gckeepstorage", "reservedSpace", "maxUsedSpace", "minFreeSpace"))
+
+
+def has_policy(extra: Mapping[str, object], max_cache: int) -> bool:
+    """Whether the user's own tables of buildkitd.toml say how to collect, more than our limit does.
+
+    Then it is BuildKit's business alone, as there.
+    """
+    worker = extra.get("worker")
+    oci = worker.get("oci") if isinstance(worker, Mapping) else None
+    said = oci if isinstance(oci, Mapping) else {}
+    return any(key in _POLICY and (key, value) != ("maxUsedSpace", str(max_cache)) for key, value in said.items())
 
 
 def is_due(counter: Path, lived: float) -> bool:
-    """Count a run; whether it is time. Then, and after a long run, counting begins anew.
+    """Count a run; whether it is time. Then counting begins anew.
 
     Where it cannot be counted, as on a full disk, it is time, too.
 
@@ -32,24 +47,26 @@ def is_due(counter: Path, lived: float) -> bool:
         lived: seconds that the daemon was ready.
     """
     try:
-        return _count(counter, lived)
+        return _count(counter, lived) or _is_short(counter.parent)
     except OSError:
         return True
 
 
 def _count(counter: Path, lived: float) -> bool:
-    if lived > _LONG_ENOUGH:
-        counter.unlink(missing_ok=True)
-        return False
     fd = os.open(counter, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, b".")
+        os.write(fd, b"." * min(max(1, int(lived)), _PATIENCE))
         is_time = os.fstat(fd).st_size >= _PATIENCE
     finally:
         os.close(fd)
     if is_time:
         counter.unlink(missing_ok=True)
     return is_time
+
+
+def _is_short(directory: Path) -> bool:
+    disk = os.statvfs(directory)
+    return disk.f_bavail < disk.f_blocks * _LEAST_FREE
 
 
 def has_secret_history(cache_types: Collection[str]) -> bool:

@@ -40,7 +40,7 @@ def reserved_space(max_cache: int) -> int:
 
 
 def own_tables(  # noqa: PLR0913  # what differs from run to run, by name
-    *, root: Path, runtime: Path, runc: Path, cgroup_parent: str, is_rootless: bool, max_cache: int
+    *, root: Path, runtime: Path, runc: Path, cgroup_parent: str, is_rootless: bool, max_cache: int, collects: bool
 ) -> dict[str, object]:
     """What a daemon of ours is told (docs/buildkitd.toml.md in moby/buildkit).
 
@@ -51,12 +51,13 @@ def own_tables(  # noqa: PLR0913  # what differs from run to run, by name
         cgroup_parent: the cgroup of its containers; a name of its own lets us find them.
         is_rootless: its root is one of a user namespace only.
         max_cache: bytes that it may keep.
+        collects: it collects garbage when it thinks it is time; otherwise when it is asked to (see `collection`).
     """
     worker: dict[str, object] = {
         "enabled": True,
         "binary": str(runc),
         "rootless": is_rootless,
-        "gc": True,
+        "gc": collects,
         "reservedSpace": str(reserved_space(max_cache)),
         "maxUsedSpace": str(max_cache),
         "minFreeSpace": _MIN_FREE,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.engine.cgroups import parent_name
-from ocibuild_core.engine.collection import has_secret_history
+from ocibuild_core.engine.collection import has_policy, has_secret_history
 from ocibuild_core.engine.config import check_extra, merge, own_tables, render
 from ocibuild_core.engine.environment import for_buildkitd, search_path
 from ocibuild_core.engine.find import find_programs
@@ -152,6 +152,7 @@ class _Start:
             cgroup_parent=self._cgroup_parent,
             is_rootless=self._is_rootless,
             max_cache=self._settings.max_cache,
+            collects=has_policy(self._settings.daemon_config, self._settings.max_cache),
         )
         return render(merge(own, self._settings.daemon_config))
 

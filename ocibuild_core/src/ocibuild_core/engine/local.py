@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ocibuild_core.engine import rootless
 from ocibuild_core.engine.base import Engine, SlowStartError
 from ocibuild_core.engine.client import Watch
-from ocibuild_core.engine.collection import has_secret_history, is_due, prune_arguments
+from ocibuild_core.engine.collection import has_policy, has_secret_history, is_due, prune_arguments
 from ocibuild_core.engine.config import SOCKET
 from ocibuild_core.engine.find import FROM_PATH
 from ocibuild_core.engine.log import last_lines
@@ -43,6 +43,8 @@ _GRACE = 1.0
 """Seconds between TERM and KILL. Nobody is connected any more; then it takes about 5 ms."""
 _ANSWERING = 5.0
 """Seconds for a short question to one of BuildKit's programs."""
+_COLLECTING = 60.0
+"""Seconds for collecting garbage: where a cache mount holds a million files, they are counted."""
 _NO_ENVIRONMENT = {"PATH": os.defpath}
 _NEWS = 1.0
 """Seconds for the keeper to tell of an end that we have noticed ourselves."""
@@ -194,11 +196,13 @@ class LocalEngine(Engine):
         return self._versions[program]
 
     def _keep_to_limit(self, lived: float) -> None:
-        """Have garbage collected if BuildKit has long not had the time. What goes wrong is the next run's."""
-        if self._is_stopping or not is_due(self._state.short_runs, lived):
+        """Have garbage collected when it is time. What goes wrong is the next run's."""
+        limit = self._settings.max_cache
+        if self._is_stopping or has_policy(self._settings.daemon_config, limit):
             return
-        command = [*self._solver.client, *prune_arguments(self._settings.max_cache)]
-        capture(command, self._solver.environment({}), timeout=_ANSWERING)
+        if is_due(self._state.uncollected, lived):
+            command = [*self._solver.client, *prune_arguments(limit)]
+            capture(command, self._solver.environment({}), timeout=_COLLECTING)
 
     def _wait_for_news(self, connection: int | None) -> None:
         """Wait for the daemon's first word, its end, or the deadline."""

@@ -54,9 +54,9 @@ class State(NamedTuple):
         return self.lease.path / "tmp"
 
     @property
-    def short_runs(self) -> Path:
-        """Counts the runs that were too short for BuildKit's own garbage collection."""
-        return self.lease.path / "short-runs"
+    def uncollected(self) -> Path:
+        """Counts what was built since garbage was collected."""
+        return self.lease.path / "uncollected"
 
     @property
     def log(self) -> Path:
