@@ -35,7 +35,13 @@ def test_a_build_runs_and_leaves_nothing_but_its_cache(scene: Scene) -> None:
     assert [step for step in steps(running) if "echo built" in step]
     assert running.facts["notices"] == []
     assert running.facts["describe"].startswith("BuildKit 0.")
-    assert sorted(path.name for path in scene.state.iterdir()) == ["buildkitd.log", "lock", "root", "tmp", "uncollected"]
+    assert sorted(path.name for path in scene.state.iterdir()) == [
+        "buildkitd.log",
+        "lock",
+        "root",
+        "tmp",
+        "uncollected",
+    ]
 
 
 def test_the_second_build_finds_the_first_ones_cache(scene: Scene) -> None:
