@@ -151,11 +151,11 @@ def _by_hand(root: Path, context: Path) -> None:
 
 
 @contextlib.contextmanager
-def _daemon(root: Path, address: str) -> Iterator[None]:
+def _daemon(root: Path, address: str, *arguments: str) -> Iterator[None]:
     binary = ocibuild_buildkit.binary("buildkitd")
     env = {**os.environ, "PATH": f"{binary.parent}:{os.environ['PATH']}"}
     daemon = subprocess.Popen(
-        [str(binary), "--root", f"{root}/root", "--addr", address],
+        [str(binary), "--root", f"{root}/root", "--addr", address, *arguments],
         env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
