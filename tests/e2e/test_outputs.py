@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ocibuild_testkit.registry import Content, NoAuth, PasswordAuth, RegistryServer, build_image, busybox_files
 from support.programs import PROGRAMS, ProgramRunner
+from support.shared_engine import shared_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -221,8 +222,21 @@ def test_provenance_is_there_only_when_asked_for(work: Path, run: ProgramRunner)
     assert statements(work / "image" / "image") == ["https://slsa.dev/provenance/v1"]
 
 
-def test_the_metadata_hold_the_provenance_that_was_attested(work: Path, run: ProgramRunner) -> None:
-    asked = ("--metadata-file", "m.json", "-o", "oci,dest=a.tar")
+@pytest.fixture(params=["our engine", "one elsewhere"])
+def engine(request: pytest.FixtureRequest, sandbox: Path) -> Iterator[tuple[str, ...]]:
+    """The arguments that lead to it."""
+    if request.param == "our engine":
+        yield ()
+        return
+    (sandbox / "engine").mkdir()
+    with shared_engine(sandbox / "engine", "") as address:
+        yield ("--addr", address)
+
+
+def test_the_metadata_hold_the_provenance_that_was_attested(
+    engine: tuple[str, ...], work: Path, run: ProgramRunner
+) -> None:
+    asked = ("--metadata-file", "m.json", "-o", "oci,dest=a.tar", *engine)
     run("build", *asked, ".", cwd=work).succeeded()
     assert not any("provenance" in key for key in json.loads((work / "m.json").read_bytes()))
     run("build", *asked, "--provenance", "mode=max", ".", cwd=work).succeeded()

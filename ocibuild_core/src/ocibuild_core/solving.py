@@ -18,7 +18,6 @@ from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from ocibuild_core.auth.redact import Redactor
     from ocibuild_core.auth.session import AuthSession
@@ -57,22 +56,21 @@ def solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[st
     store = shared.engine.content_store()
     taken = outputs_from_store(plan, settings) if store else ()
     metadata = _solve(shared, plan_for_store(plan, taken) if taken else plan, staged)
-    if not store:
-        return metadata
-    try:
-        for output in taken:
-            write_archive(store, metadata, output, staged.files[output])
-    except NotStoredError:
-        metadata = _solve(shared, plan, staged)
-    return {**metadata, **_attested(store, metadata, settings)}
+    if store:
+        try:
+            for output in taken:
+                write_archive(store, metadata, output, staged.files[output])
+        except NotStoredError:
+            metadata = _solve(shared, plan, staged)
+    return {**metadata, **_attested(shared.engine, metadata, settings)}
 
 
-def _attested(store: Path, metadata: Mapping[str, object], settings: BuildSettings) -> Mapping[str, object]:
+def _attested(engine: Engine, metadata: Mapping[str, object], settings: BuildSettings) -> Mapping[str, object]:
     if not settings.provenance:
         return {}
     from ocibuild_core.provenance import attested_provenance  # noqa: PLC0415  # few ask for it
 
-    return attested_provenance(store, metadata)
+    return attested_provenance(engine.read_blob, metadata)
 
 
 def _solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[str, object]:

@@ -111,6 +111,14 @@ class Engine(ABC):
         """
         return None
 
+    def read_blob(self, digest: str) -> bytes:
+        """A blob of an image that it has built; OSError when it has none. For small ones: it is held in memory."""
+        algorithm, _, value = digest.partition(":")
+        if not (algorithm.isalnum() and value.isalnum()):
+            raise FileNotFoundError(f"{digest!r} is no digest")
+        store = self.content_store()
+        return (store / algorithm / value).read_bytes() if store else self._solver.read_blob(digest)
+
     @abstractmethod
     def request_stop(self) -> None:
         """Let it end after a build that nobody interrupted, while other work goes on; `stop` then waits for that."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ocibuild_core.engine.client import ClientRun
 from ocibuild_core.engine.environment import for_buildctl
 from ocibuild_core.engine.events import events_of, reason_of
+from ocibuild_core.engine.process import capture
 from ocibuild_core.errors import EngineError
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from ocibuild_core.engine.client import Watch
     from ocibuild_core.engine.keeper import Keeper
     from ocibuild_core.engine.settings import EngineSettings
+
+_ANSWERING = 5.0
+"""Seconds for a short question."""
 
 
 class Solver:
@@ -100,6 +104,13 @@ class Solver:
                 on_event(event)
             on_event({"reason": reason_of(self.client, self._reference, env)})
         return code
+
+    def read_blob(self, digest: str) -> bytes:
+        """A blob of the daemon's content store; OSError when it has none, or does not answer."""
+        code, printed = capture([*self.client, "debug", "get", digest], self.environment({}), timeout=_ANSWERING)
+        if code:
+            raise FileNotFoundError(printed.decode(errors="replace").strip())
+        return printed
 
 
 def signal_name(number: int) -> str:
