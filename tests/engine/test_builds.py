@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import time
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -215,6 +217,19 @@ def test_the_cache_is_held_to_its_limit_although_every_build_is_short(own_scene:
         if most > 80_000_000 and size < 70_000_000:
             return
     pytest.fail(f"it held up to {most / 1e6:.0f} MB, in the end {size / 1e6:.0f} MB")
+
+
+@pytest.mark.parametrize(("worker", "collects"), [({}, False), ({"gcpolicy": [{"maxUsedSpace": "1GB"}]}, True)])
+def test_the_daemon_collects_by_itself_where_the_user_has_a_policy(
+    own_scene: Scene, worker: dict[str, object], *, collects: bool
+) -> None:
+    own_scene.write_sleep()
+    with own_scene.start(settings={"daemon_config": {"worker": {"oci": worker}}}) as running:
+        running.wait_for_step()
+        told = tomllib.loads((Path(running.facts["runtime"]) / "buildkitd.toml").read_text())
+        assert told["worker"]["oci"]["gc"] is collects
+        running.process.send_signal(signal.SIGTERM)
+        running.wait()
 
 
 def size_of(directory: Path) -> int:
