@@ -95,12 +95,15 @@ def test_garbage_is_collected_after_so_much_building_and_counting_begins_anew(tm
     assert [is_due(counter, 0.1) for _ in range(10)] == tenth
 
 
-def test_garbage_is_collected_at_once_where_the_disk_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_garbage_is_collected_more_often_where_the_disk_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     free = {"f_bavail": 9, "f_blocks": 100}
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**free))
-    assert is_due(tmp_path / "uncollected", 0.1)
+    monkeypatch.setattr(os, "fstatvfs", lambda _: SimpleNamespace(**free))
+    counter = tmp_path / "uncollected"
+    assert [is_due(counter, 0.1) for _ in range(4)] == [False, False, True, False]
     free["f_bavail"] = 10
-    assert not is_due(tmp_path / "uncollected", 0.1)
+    assert [is_due(counter, 0.1) for _ in range(9)] == [*[False] * 8, True]
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10
 """Seconds of building after which it is time, each run one at least. Collecting takes some 50 ms."""
+_PATIENCE_WHEN_SHORT = 3
+"""The same where the disk is nearly full. Not at once: many are so for years, by what is not ours."""
 _LEAST_FREE = 0.1
-"""The part of the disk below which it is time at once; BuildKit is told of the same (`minFreeSpace`)."""
+"""The free part of the disk below which it is nearly full; BuildKit is told of the same (`minFreeSpace`)."""
 _MEGABYTE = 10**6
 _POLICY = frozenset(("gc", "gcpolicy", "gckeepstorage", "reservedSpace", "maxUsedSpace", "minFreeSpace"))
 
@@ -47,7 +49,7 @@ def is_due(counter: Path, lived: float) -> bool:
         lived: seconds that the daemon was ready.
     """
     try:
-        return _count(counter, lived) or _is_short(counter.parent)
+        return _count(counter, lived)
     except OSError:
         return True
 
@@ -56,17 +58,14 @@ def _count(counter: Path, lived: float) -> bool:
     fd = os.open(counter, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         os.write(fd, b"." * min(max(1, int(lived)), _PATIENCE))
-        is_time = os.fstat(fd).st_size >= _PATIENCE
+        disk = os.fstatvfs(fd)
+        is_short = disk.f_bavail < disk.f_blocks * _LEAST_FREE
+        is_time = os.fstat(fd).st_size >= (_PATIENCE_WHEN_SHORT if is_short else _PATIENCE)
     finally:
         os.close(fd)
     if is_time:
         counter.unlink(missing_ok=True)
     return is_time
-
-
-def _is_short(directory: Path) -> bool:
-    disk = os.statvfs(directory)
-    return disk.f_bavail < disk.f_blocks * _LEAST_FREE
 
 
 def has_secret_history(cache_types: Collection[str]) -> bool:
