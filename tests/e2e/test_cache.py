@@ -61,6 +61,7 @@ def test_the_directory_carries_steps_to_the_next_engine(work: Path, fresh: Calla
     second = fresh()
     assert not ran(second)
     assert "CACHED" in second.stdout
+    assert second.stdout.startswith("#1 "), "what the client says of its cache's file system is for nobody"
     assert (work / "image" / "image.tar").exists()
 
 

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ocibuild_core.engine.client import ClientRun, EventLines, TraceNote, Watch
+from ocibuild_core.engine.client import ClientRun, EventLines, Preamble, Watch
 from ocibuild_core.errors import EngineError
 
 NOTE = b'time="2026-01-02T03:04:05Z" level=info msg="tracing logs to /proc/self/fd/3"\n'
+FSVERITY = b'time="now" level=warning msg="failed check for fsverity support" error="enable fsverity failed" path=/c\n'
 ENV = {"PATH": os.environ["PATH"]}
 NO_WATCH = Watch(fd=None, check=lambda: None)
 
@@ -26,16 +27,24 @@ def cut(content: bytes, places: list[int]) -> list[bytes]:
     return [content[start:end] for start, end in itertools.pairwise(edges)]
 
 
-@given(st.sampled_from([NOTE, b""]), st.binary(), st.lists(st.integers(0, 1000)))
-def test_the_note_about_the_trace_is_taken_out_however_the_output_is_cut(
-    note: bytes, rest: bytes, places: list[int]
+@given(st.lists(st.sampled_from([NOTE, FSVERITY]), max_size=5), st.binary(), st.lists(st.integers(0, 2000)))
+def test_what_is_no_word_of_the_build_is_taken_out_however_the_output_is_cut(
+    preamble: list[bytes], rest: bytes, places: list[int]
 ) -> None:
     taken: list[bytes] = []
-    filtered = TraceNote(taken.append)
-    for piece in cut(note + rest, places):
+    filtered = Preamble(taken.append)
+    for piece in cut(b"".join(preamble) + rest, places):
         filtered.take(piece)
     filtered.end()
     assert b"".join(taken) == rest
+
+
+def test_only_the_first_lines_are_a_preamble() -> None:
+    taken: list[bytes] = []
+    filtered = Preamble(taken.append)
+    output = b'time="now" level=warning msg="of the build"\n' + FSVERITY
+    filtered.take(output)
+    assert b"".join(taken) == output
 
 
 EVENTS = [

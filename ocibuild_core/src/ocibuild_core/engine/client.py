@@ -23,33 +23,37 @@ _TERM_PATIENCE = 1.5
 keeper's time it stays below the 5 s in which a signal has to have ended everything."""
 
 
-class TraceNote:
-    """Takes the line out of the client's output that tells of `--trace`: the reader asked for no trace."""
+class Preamble:
+    """Takes the first lines out of the client's output that are no word of the build."""
 
-    _MARK = b"tracing logs to /proc/self/fd/"
+    _MARKS = (
+        b"tracing logs to /proc/self/fd/",  # the reader asked for no trace
+        # Of every directory with a cache, on most file systems (plugins/content/local in containerd/containerd).
+        b'msg="failed check for fsverity support"',
+    )
 
     def __init__(self, sink: Callable[[bytes], None]) -> None:
         self._sink = sink
         self._held: bytes | None = b""
 
     def take(self, piece: bytes) -> None:
-        """Hand a piece on. Only the first line is held back until it is whole."""
+        """Hand a piece on. Only a first line that is not whole yet is held back."""
         if self._held is None:
             self._sink(piece)
             return
-        line, newline, rest = (self._held + piece).partition(b"\n")
-        self._held = None if newline else line
-        if newline:
-            self._hand_on(rest if self._MARK in line else line + newline + rest)
+        self._held += piece
+        while b"\n" in self._held:
+            line, _, rest = self._held.partition(b"\n")
+            if not any(mark in line for mark in self._MARKS):
+                self.end()
+                return
+            self._held = rest
 
     def end(self) -> None:
-        """The output is over."""
-        self._hand_on(self._held or b"")
+        """What was held back is no preamble, or all that there is."""
+        if self._held:
+            self._sink(self._held)
         self._held = None
-
-    def _hand_on(self, piece: bytes) -> None:
-        if piece:
-            self._sink(piece)
 
 
 class EventLines:
@@ -113,8 +117,8 @@ class ClientRun:
         self._env = env
         self._trace_at = trace_at
         self._on_event = on_event if on_output is not None else None
-        self._note = TraceNote(on_output) if on_output is not None and self._on_event else None
-        self._on_output = self._note.take if self._note else on_output
+        self._preamble = Preamble(on_output) if on_output is not None else None
+        self._on_output = self._preamble.take if self._preamble else None
         self._sinks: dict[int, Callable[[bytes], None]] = {}
         self._child: Child | None = None
 
@@ -137,8 +141,8 @@ class ClientRun:
                 while not child.has_ended():
                     self._pump(child, child.patience, watch, signals)
             self._drain()
-            if self._note:
-                self._note.end()
+            if self._preamble:
+                self._preamble.end()
             return child.exit_code or 0
         finally:
             self._end()
