@@ -126,7 +126,15 @@ def test_where_podmans_config_is() -> None:
         "/run/user/7/containers/auth.json",
         "/h/.config/containers/auth.json",
     ]
-    assert str(podman_config_paths({"HOME": "/h"})[0][0]) == f"/run/containers/{os.geteuid()}/auth.json"
+
+
+@pytest.mark.parametrize("reason", ["", "Permission denied"])
+def test_where_podman_keeps_logins_without_a_session(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where root's podman has closed the directory, an ordinary user's keeps none there."""
+    monkeypatch.setattr("ocibuild_core.auth.config_files.closed", lambda _: reason)
+    found = [str(path) for path in podman_config_paths({"HOME": "/h"})[0]]
+    first = [] if reason else [f"/run/containers/{os.geteuid()}/auth.json"]
+    assert found == [*first, "/h/.config/containers/auth.json"]
 
 
 @pytest.fixture

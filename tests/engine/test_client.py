@@ -39,12 +39,12 @@ def test_what_is_no_word_of_the_build_is_taken_out_however_the_output_is_cut(
     assert b"".join(taken) == rest
 
 
-def test_only_the_first_lines_are_a_preamble() -> None:
+def test_only_lines_of_the_log_before_all_else_are_taken_out() -> None:
     taken: list[bytes] = []
     filtered = Preamble(taken.append)
-    output = b'time="now" level=warning msg="of the build"\n' + FSVERITY
-    filtered.take(output)
-    assert b"".join(taken) == output
+    of_the_build = b'time="now" level=warning msg="of the build"\n'
+    filtered.take(of_the_build + FSVERITY + b"#1 [internal] load\n" + FSVERITY)
+    assert b"".join(taken) == of_the_build + b"#1 [internal] load\n" + FSVERITY
 
 
 EVENTS = [

@@ -13,6 +13,7 @@ from ocibuild_core.inputs import (
     is_git_context,
     is_remote_context,
 )
+from ocibuild_core.places import closed, is_directory, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,19 +36,21 @@ def _lacking_sources(settings: BuildSettings, env: Mapping[str, str]) -> list[Us
     where = "the current directory" if origin == "default" else f"{origin} {settings.context!r}"
     if is_remote_context(settings.context):
         return _lacking_git(settings, env, where) or _lacking_dockerfile(settings)
-    if not Path(settings.context).is_dir():
-        return [UsageError(f"{where} is not a directory", do="name the directory to build: build [CONTEXT]")]
+    if not is_directory(settings.context):
+        do = "name the directory to build: build [CONTEXT]"
+        return [UsageError(f"{where} is not a directory", why=closed(settings.context), do=do)]
     dockerfile = Path(settings.dockerfile or Path(settings.context) / "Dockerfile")
-    if not dockerfile.is_file():
+    if not is_file(dockerfile):
         do = "name the Dockerfile with --file, or the directory to build"
-        return [UsageError(f"there is no {dockerfile}", do=do)]
+        return [UsageError(f"there is no {dockerfile}", why=closed(dockerfile), do=do)]
     return []
 
 
 def _lacking_dockerfile(settings: BuildSettings) -> list[UsageError]:
     """A Dockerfile of this machine for a context elsewhere: one that is named by a whole path."""
-    if has_local_dockerfile(settings) and not Path(settings.dockerfile or "").is_file():
-        return [UsageError(f"there is no {settings.dockerfile}", do="name the Dockerfile with --file")]
+    dockerfile = settings.dockerfile or ""
+    if has_local_dockerfile(settings) and not is_file(dockerfile):
+        return [UsageError(f"there is no {dockerfile}", why=closed(dockerfile), do="name the Dockerfile with --file")]
     return []
 
 

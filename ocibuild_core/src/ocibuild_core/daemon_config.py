@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
 from ocibuild_core.inputs import entitlements
+from ocibuild_core.places import closed, is_file
 from ocibuild_core.registry.hosts import api_host
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def _of_registries(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], o
         yield ("registry", host, "http"), False, settings.origin("registry_insecure")
     for pair in settings.registry_certs:
         file = Path(pair.value).absolute()
-        if not file.is_file():
-            raise UsageError(f"{pair.origin} {pair.key}: there is no file {pair.value}")
+        if not is_file(file):
+            raise UsageError(f"{pair.origin} {pair.key}: there is no file {pair.value}", why=closed(file))
         yield ("registry", pair.key, "ca"), [str(file)], pair.origin
         yield ("registry", pair.key, "http"), False, pair.origin
 

@@ -26,6 +26,8 @@ _DOCUMENTED = (ExportError, UsageError)
 _TOUCHES_FILES = ("check", "finish")
 """Methods that the disk or the network may fail; a plan is made of the request alone."""
 
+_DO = "look at the place that is named, its room and its permissions"
+
 
 def ask_for_plan(loaded: LoadedExporter, request: ExportRequest) -> ExportPlan:
     """An exporter's plan. Raises OcibuildError; whatever else comes out of it is its plugin's fault and named so."""
@@ -119,10 +121,12 @@ def _guarded(loaded: LoadedExporter, what: str, call: Callable[[], _T]) -> _T:
 
 
 def _disk_error(loaded: LoadedExporter, what: str, error: OSError) -> ExportError:
+    if loaded.source.id == HOST_PLUGIN and error.filename:
+        return ExportError(f"cannot write {error.filename}", why=error.strerror or str(error), do=_DO)
     return ExportError(
         f"{loaded.source}: {what} of exporter {loaded.exporter.name!r} failed",
         why=describe(error),
-        do="look at the place that is named, its room and its permissions",
+        do=_DO,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
 from ocibuild_core.inputs import LAYOUT_SCHEME
+from ocibuild_core.places import is_directory
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def layout_context(pair: Pair) -> LayoutContext:
     """
     directory, _, digest = pair.value.removeprefix(LAYOUT_SCHEME).partition("@")
     tag = ""
-    if not Path(directory).is_dir():
+    if not is_directory(directory):
         before, colon, after = directory.rpartition(":")
         directory, tag = (before, after) if colon else (directory, "")
     manifests = _manifests(pair, directory)

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocibuild_core.places import is_directory
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,7 +24,7 @@ _MOUNT_ID = r"(?m)^mnt_id:\s*(\d+)"
 
 def is_mount_point(path: Path) -> bool:
     """Whether something is mounted there; also a bind mount of the same file system, which stat(2) does not show."""
-    if path.is_symlink() or not path.is_dir():
+    if os.path.islink(path) or not is_directory(path):  # noqa: PTH114  # as `places` says of its own
         return False
     return not are_on_one_mount(path, path.parent)
 

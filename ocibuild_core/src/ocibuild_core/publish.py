@@ -59,7 +59,11 @@ class Staging:
             lock = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
-            raise ExportError(f"cannot write into {parent}", why=error.strerror or str(error)) from None
+            raise ExportError(
+                f"cannot write into {parent}",
+                why=error.strerror or str(error),
+                do="make it writable for this user (an earlier build may have been another's), or write elsewhere",
+            ) from None
         self._stack.callback(os.close, lock)
         self._stack.callback(_remove, made)
         return made

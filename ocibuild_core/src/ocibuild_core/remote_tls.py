@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.places import closed, is_file
 
 if TYPE_CHECKING:
     from ocibuild_core.engine.tls import TlsFiles
@@ -30,9 +31,9 @@ def tls_files(settings: BuildSettings) -> TlsFiles | None:
         missing = "--tlskey" if files["tls_cert"] else "--tlscert"
         raise UsageError("a certificate needs its key, and a key its certificate", do=f"give {missing}, too")
     for name, path in files.items():
-        if path and not path.is_file():
+        if path and not is_file(path):
             origin = settings.origin(name if getattr(settings, name) else "tls_dir")
-            raise UsageError(f"{origin}: there is no file {path}")
+            raise UsageError(f"{origin}: there is no file {path}", why=closed(path))
     from ocibuild_core.engine.tls import TlsFiles  # noqa: PLC0415  # most builds have an engine of their own
 
     return TlsFiles(

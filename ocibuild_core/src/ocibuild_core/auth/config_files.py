@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.places import closed
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def podman_config_paths(env: Mapping[str, str]) -> tuple[list[Path], bool]:
         return [Path(env["REGISTRY_AUTH_FILE"])], True
     home = env.get("HOME") or _home_of_user()
     places = (
-        env.get("XDG_RUNTIME_DIR") or f"/run/containers/{os.geteuid()}",
+        env.get("XDG_RUNTIME_DIR") or _podman_runtime(),
         env.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else ""),
     )
     return [
@@ -88,6 +89,12 @@ def podman_config_paths(env: Mapping[str, str]) -> tuple[list[Path], bool]:
         for place in places
         if place
     ], False
+
+
+def _podman_runtime() -> str:
+    """Empty where root's podman has closed the directory: then podman keeps nothing of this user there."""
+    place = f"/run/containers/{os.geteuid()}"
+    return "" if closed(place) else place
 
 
 def read_config(path: Path, *, named: bool, warn: Callable[[str], None]) -> ConfigFile | None:

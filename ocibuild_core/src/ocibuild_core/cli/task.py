@@ -16,6 +16,7 @@ import click
 
 from ocibuild_core.errors import ExportError, UsageError
 from ocibuild_core.loader import load_plugins
+from ocibuild_core.places import closed, is_directory
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.selection import select_plugins
 from ocibuild_core.settings.reserved import reserved_spellings
@@ -75,8 +76,8 @@ def read_request(content: bytes) -> Request:
     if not response_path:
         raise UsageError(f"{_NAME}: response_path is missing", do="name the file that is written at the end")
     parent = Path(response_path).absolute().parent
-    if not parent.is_dir():
-        raise UsageError(f"{_NAME}: response_path: there is no directory {parent}")
+    if not is_directory(parent):
+        raise UsageError(f"{_NAME}: response_path: there is no directory {parent}", why=closed(parent))
     return Request(response_path=Path(response_path), config=_member(value, "config", dict, "an object") or {})
 
 

@@ -11,6 +11,7 @@ from ocibuild_core.doctor.checks import failure, fine, warning
 from ocibuild_core.engine.config import reserved_space
 from ocibuild_core.engine.settings import DEFAULT_MAX_CACHE
 from ocibuild_core.errors import EngineError
+from ocibuild_core.places import is_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ def _report(scene: Scene) -> StateReport | None:
 
 def _room(place: Path, least: int, better: int, *, do: str) -> Finding:
     """What is free in `place`: a failure below `least` bytes, a warning below `better`."""
-    while not place.exists():
+    while not is_directory(place):
         place = place.parent  # a throw-away directory that is gone already
     found = os.statvfs(place)
     free = found.f_bavail * found.f_frsize

@@ -24,10 +24,11 @@ keeper's time it stays below the 5 s in which a signal has to have ended everyth
 
 
 class Preamble:
-    """Takes the first lines out of the client's output that are no word of the build."""
+    """Takes out of the client's first lines, which are its own log, what is no word for the reader."""
 
-    _MARKS = (
-        b"tracing logs to /proc/self/fd/",  # the reader asked for no trace
+    _OWN = b'time="'
+    _DROPPED = (
+        b"tracing logs to /proc/self/fd/",  # nobody asked for the trace but us
         # Of every directory with a cache, on most file systems (plugins/content/local in containerd/containerd).
         b'msg="failed check for fsverity support"',
     )
@@ -42,15 +43,15 @@ class Preamble:
             self._sink(piece)
             return
         self._held += piece
-        while b"\n" in self._held:
-            line, _, rest = self._held.partition(b"\n")
-            if not any(mark in line for mark in self._MARKS):
-                self.end()
-                return
-            self._held = rest
+        while self._held.startswith(self._OWN) and b"\n" in self._held:
+            line, newline, self._held = self._held.partition(b"\n")
+            if not any(mark in line for mark in self._DROPPED):
+                self._sink(line + newline)
+        if not self._OWN.startswith(self._held[: len(self._OWN)]):
+            self.end()
 
     def end(self) -> None:
-        """What was held back is no preamble, or all that there is."""
+        """What was held back is no line of the log, or all that there is."""
         if self._held:
             self._sink(self._held)
         self._held = None

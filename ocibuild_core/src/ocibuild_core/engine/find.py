@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import EngineError
+from ocibuild_core.places import is_file
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -86,10 +87,10 @@ def find_client(env: Mapping[str, str]) -> Path:
 
 
 def find_on_path(name: str, path: str) -> Path | None:
-    """The first executable file of that name; directories that are not absolute are passed over."""
+    """The first executable file of that name; directories that are not absolute or closed to us are passed over."""
     for directory in path.split(os.pathsep):
         candidate = Path(directory, name)
-        if candidate.is_absolute() and candidate.is_file() and os.access(candidate, os.X_OK):
+        if candidate.is_absolute() and is_file(candidate) and os.access(candidate, os.X_OK):
             return candidate
     return None
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import random
 import re
 import threading
 import time
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.plugin import Secret
@@ -236,7 +236,7 @@ class Sdk:
             "SSL_CERT_FILE": self._env.get("SSL_CERT_FILE"),
         }
         name, path = next(((name, path) for name, path in named.items() if path), ("", None))
-        if path and not Path(path).is_file():
+        if path and not os.path.isfile(path):  # noqa: PTH113  # its own would raise below a closed directory
             # The SDK would say that it cannot connect.
             raise Failure("the file of trusted CAs is missing", why=f"{name}: {path}", do="correct it, or unset it")
         return path

@@ -1,0 +1,30 @@
+"""Places that users name. `Path.is_file` and its kin raise where a directory above is closed to us; these do not."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def is_file(path: Path | str) -> bool:
+    """Whether a file is there, as far as this user can see."""
+    return os.path.isfile(path)  # noqa: PTH113  # see the module
+
+
+def is_directory(path: Path | str) -> bool:
+    """Whether a directory is there, as far as this user can see."""
+    return os.path.isdir(path)  # noqa: PTH112  # see the module
+
+
+def closed(path: Path | str) -> str:
+    """Why this user cannot see what is there, for `why` of an error; empty when he can, also when nothing is there."""
+    try:
+        os.stat(path)  # noqa: PTH116  # as a user wrote it
+    except PermissionError as error:
+        return error.strerror or str(error)
+    except OSError:
+        pass
+    return ""
