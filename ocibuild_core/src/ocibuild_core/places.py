@@ -20,11 +20,11 @@ def is_directory(path: Path | str) -> bool:
 
 
 def closed(path: Path | str) -> str:
-    """Why this user cannot see what is there, for `why` of an error; empty when he can, also when nothing is there."""
+    """Why nobody can tell what is there, for `why` of an error; empty when one can, also when nothing is there."""
     try:
         os.stat(path)  # noqa: PTH116  # as a user wrote it
-    except PermissionError as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a name with a NUL in it names nothing
+        return ""
+    except OSError as error:
         return error.strerror or str(error)
-    except OSError:
-        pass
     return ""

@@ -1,0 +1,40 @@
+import os
+from pathlib import Path
+
+import pytest
+from ocibuild_core.places import closed, is_directory, is_file
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nothing", ""),
+        ("file/below", ""),
+        ("a\0b", ""),
+        ("x" * 300, "File name too long"),
+        ("loop", "Too many levels of symbolic links"),
+        ("", ""),
+    ],
+)
+def test_what_is_not_there_is_neither_and_never_an_exception(name: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    path = f"{tmp_path}/{name}" if name else ""
+    assert (is_file(path), is_directory(path), closed(path)) == (False, False, why)
+
+
+def test_what_is_there_is_one_of_them(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    assert [is_file(tmp_path / name) for name in ("file", "link", ".")] == [True, True, False]
+    assert [is_directory(tmp_path / name) for name in ("file", "link", ".")] == [False, False, True]
+    assert not closed(tmp_path / "file")
+
+
+def test_a_permission_that_lacks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert closed(tmp_path) == "Permission denied"
+    assert not is_file(tmp_path)
