@@ -18,7 +18,7 @@ demo-wrong-password: ## The same with a wrong password: how a failure looks
 
 test: ## Run the whole test suite, end to end included
 	@scripts/setup.sh test
-	$(PYTHON) -m pytest -m "not long" -n auto --dist loadfile
+	$(PYTHON) -m pytest -m "not long" -n auto --dist loadfile --no-loadscope-reorder
 
 test-long: ## Run the tests that take minutes by their nature
 	@scripts/setup.sh test

@@ -25,12 +25,34 @@ settings.register_profile("ocibuild", deadline=None)
 settings.load_profile("ocibuild")
 
 
+_LONGEST = (
+    "tests/e2e/test_cache_mounts.py",
+    "tests/image/test_making.py",
+    "tests/image/test_content.py",
+    "tests/e2e/test_build.py",
+    "tests/e2e/test_rootfs.py",
+    "tests/e2e/test_outputs.py",
+    "tests/e2e/test_cache.py",
+    "tests/e2e/test_cache_services.py",
+    "tests/e2e/test_concourse_examples.py",
+    "tests/plugins/test_docs.py",
+    "tests/recipes/",
+    "engine/tests/test_wheel.py",
+)
+"""Files that take long: begun last they would keep one worker while the others are done."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What only root can arrange is no test for an ordinary user; the summary counts it as deselected."""
+    """The longest first; what only root can arrange is no test for an ordinary user, and is counted as deselected."""
+    items.sort(key=_rank)
     beyond = [item for item in items if os.geteuid() and item.get_closest_marker("needs_root")]
     if beyond:
         config.hook.pytest_deselected(items=beyond)
         items[:] = [item for item in items if item not in beyond]
+
+
+def _rank(item: pytest.Item) -> int:
+    return next((rank for rank, file in enumerate(_LONGEST) if item.nodeid.startswith(file)), len(_LONGEST))
 
 
 @pytest.fixture(scope="session")
