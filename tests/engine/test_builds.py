@@ -214,7 +214,8 @@ def test_the_cache_is_held_to_its_limit_although_every_build_is_short(own_scene:
         assert running.process.returncode == (0 if end == "good" else 1), running.text
         size = size_of(own_scene.state)
         most = max(most, size)
-        if most > 80_000_000 and size < 70_000_000:
+        # On a disk that is nearly full it is held closer.
+        if size < most - 5_000_000 and size < 70_000_000:
             return
     pytest.fail(f"it held up to {most / 1e6:.0f} MB, in the end {size / 1e6:.0f} MB")
 

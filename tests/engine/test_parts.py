@@ -86,6 +86,15 @@ def test_hierarchies_are_mounted_only_where_nothing_is(tmp_path: Path) -> None:
     assert missing_hierarchies(tmp_path / "cgroup", Path("/proc")) == ()
 
 
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What the file system says of itself; half of it is free."""
+    found = SimpleNamespace(f_bavail=50, f_blocks=100)
+    monkeypatch.setattr(os, "fstatvfs", lambda _: found)
+    return found
+
+
+@pytest.mark.usefixtures("disk")
 def test_garbage_is_collected_after_so_much_building_and_counting_begins_anew(tmp_path: Path) -> None:
     counter = tmp_path / "uncollected"
     tenth = [*[False] * 9, True]
@@ -95,14 +104,11 @@ def test_garbage_is_collected_after_so_much_building_and_counting_begins_anew(tm
     assert [is_due(counter, 0.1) for _ in range(10)] == tenth
 
 
-def test_garbage_is_collected_more_often_where_the_disk_is_short(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    free = {"f_bavail": 9, "f_blocks": 100}
-    monkeypatch.setattr(os, "fstatvfs", lambda _: SimpleNamespace(**free))
+def test_garbage_is_collected_more_often_where_the_disk_is_short(tmp_path: Path, disk: SimpleNamespace) -> None:
     counter = tmp_path / "uncollected"
+    disk.f_bavail = 9
     assert [is_due(counter, 0.1) for _ in range(4)] == [False, False, True, False]
-    free["f_bavail"] = 10
+    disk.f_bavail = 10
     assert [is_due(counter, 0.1) for _ in range(9)] == [*[False] * 8, True]
 
 
