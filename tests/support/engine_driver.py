@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.engine import EngineSettings, launch
 from ocibuild_core.engine.tls import TlsFiles
-from ocibuild_core.errors import OcibuildError
+from ocibuild_core.errors import BuildError, OcibuildError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +57,9 @@ def main() -> int:
                 on_event=events.append,
             )
             tell(code=code, events=events)
-            if code == 0:
-                engine.request_stop()
+            if code:
+                raise BuildError("the build failed")  # as the runner does
+            engine.request_stop()
     except OcibuildError as error:
         tell(error=str(error), kind=type(error).__name__)
         return error.exit_code
