@@ -247,6 +247,37 @@ class TestBackEnds:
         assert caught.value.why
         assert "PYTHON_KEYRING_BACKEND" in caught.value.do
 
+    @pytest.mark.parametrize(("failures", "found"), [(2, True), (1000, False)])
+    def test_an_item_that_vanished_between_search_and_question_is_asked_for_again(
+        self, provider: BasicProvider, ask: Asker, use_back_end: UseBackEnd, failures: int, *, found: bool
+    ) -> None:
+        """gnome-keyring may name an item and not know it a moment later, while others write to it."""
+        use_back_end(f"""
+from secretstorage.exceptions import ItemNotFoundException
+
+class Keyring(FileKeyring):
+    def get_password(self, service, username):
+        asked = pathlib.Path(os.environ["HOME"], "asked")
+        with asked.open("a") as stream:
+            stream.write("x")
+        if "stored" in os.environ and len(asked.read_text()) <= {failures}:
+            raise ItemNotFoundException("Item does not exist!")
+        return super().get_password(service, username)
+""")
+        put(provider, ask, "alice", "secret")
+        Path(ask.env["HOME"], "asked").unlink()
+        ask.env["stored"] = "yes"
+
+        if found:
+            credential = provider.get(ask.request(HOST))
+            assert credential
+            assert credential.secret.reveal() == "secret"
+        else:
+            with pytest.raises(CredentialError, match=f"the keyring failed for {HOST}") as caught:
+                provider.get(ask.request(HOST))
+            assert "Item does not exist!" in caught.value.why
+        assert len(Path(ask.env["HOME"], "asked").read_text()) == (3 if found else 5)
+
     def test_one_that_hangs_is_killed_with_all_that_it_started(
         self, provider: BasicProvider, ask: Asker, use_back_end: UseBackEnd
     ) -> None:

@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from keyring.backends import SecretService
 
     Answer = dict[str, Any]
+
+# In seconds, before each further attempt; the parent's time limit counts over all.
+_PAUSES = (0.1, 0.2, 0.4, 0.8)
 
 
 class _Problem(Exception):  # noqa: N818  # it is told as an answer
@@ -40,7 +44,7 @@ def main() -> None:
     signal.setitimer(signal.ITIMER_REAL, request["seconds"] + 1)  # the parent may die before it can kill this process
     sys.path[:] = request["path"]
     try:
-        answer = _answer(request)
+        answer = _patient_answer(request)
     except _Problem as problem:
         answer = problem.answer
     except Exception as error:  # noqa: BLE001  # a back end is anybody's code; the parent reports what it did
@@ -48,6 +52,27 @@ def main() -> None:
     json.dump(answer, answers)
     answers.flush()
     os._exit(0)
+
+
+def _patient_answer(request: Answer) -> Answer:
+    """The answer, asked for again while the Secret Service does not know an item that it has just named itself.
+
+    gnome-keyring does this now and then while others write to it. A question, a password that is stored once more and
+    one that is deleted once more come to the same.
+    """
+    for pause in _PAUSES:
+        try:
+            return _answer(request)
+        except Exception as error:
+            if not _is_of_vanished_item(error):
+                raise
+        time.sleep(pause)
+    return _answer(request)
+
+
+def _is_of_vanished_item(error: Exception) -> bool:
+    exceptions = sys.modules.get("secretstorage.exceptions")  # absent where no back end talks to a Secret Service
+    return exceptions is not None and isinstance(error, exceptions.ItemNotFoundException)
 
 
 def _answer(request: Answer) -> Answer:
