@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
-from ocibuild_core.platforms import native
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,10 +62,6 @@ def own_tables(  # noqa: PLR0913  # what differs from run to run, by name
         "minFreeSpace": _MIN_FREE,
         "defaultCgroupParent": cgroup_parent,
     }
-    if platform := native():
-        # Untold, it tries an emulator of every architecture before it serves. Now it does so for the first step that
-        # is to run (`getEmulator` in solver/llbsolver/ops); what it can build stays the same.
-        worker["platforms"] = [platform]
     return {
         "root": str(root),
         "grpc": {"address": [f"unix://{runtime / SOCKET}"]},
