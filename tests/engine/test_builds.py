@@ -135,7 +135,8 @@ def environment(pid: int) -> dict[str, str]:
 
 
 CLIENT = {"PATH", "HOME", "LANG", "LC_ALL", "HTTP_PROXY", "no_proxy", "SSL_CERT_DIR", "SSH_AUTH_SOCK", "TERM", "GOGC"}
-DAEMON = {"PATH", "HTTP_PROXY", "no_proxy", "SSL_CERT_DIR", "XDG_RUNTIME_DIR", "TMPDIR", "GOGC"}
+OWN = {"USER", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "TMPDIR"}
+DAEMON = {"PATH", "HTTP_PROXY", "no_proxy", "SSL_CERT_DIR", "GOGC", *OWN}
 PRIVATE = ("PASS", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN", "DOCKER_AUTH_CONFIG")
 
 
@@ -163,6 +164,7 @@ def test_the_children_get_what_the_table_says_and_nothing_else(
         assert found[client].keys() == CLIENT
         assert {name for name in found[daemon] if "ROOTLESSKIT" not in name} == DAEMON
         assert found[daemon]["XDG_RUNTIME_DIR"] == running.facts["runtime"]
+        assert found[daemon]["USER"] == "ocibuild"
         if scene.user:
             assert environment(running.one("rootlesskit", "--pidns")).keys() == DAEMON
         keeper = running.facts["keeper"]

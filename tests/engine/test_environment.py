@@ -50,8 +50,8 @@ def test_the_client_gets_its_rows_and_nothing_else() -> None:
 
 def test_the_daemon_gets_its_rows_and_places_of_its_own() -> None:
     path = "/opt/bin:/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin:/bin"
-    own = {"PATH": path, "XDG_RUNTIME_DIR": "/r", "TMPDIR": "/t", "GOGC": "200"}
-    assert daemon(USER) == {**COMMON, **DAEMON, **own}
+    own = {"PATH": path, "USER": "ocibuild", "XDG_CONFIG_HOME": "/r", "XDG_RUNTIME_DIR": "/r", "TMPDIR": "/t"}
+    assert daemon(USER) == {**COMMON, **DAEMON, **own, "GOGC": "200"}
 
 
 def test_how_go_collects_is_the_users_to_say() -> None:

@@ -42,6 +42,38 @@ def test_control_groups_of_version_2_are_used_and_removed(own_scene: Scene) -> N
         running.is_gone()
 
 
+FOREIGN = """
+[grpc]
+address = ["tcp://0.0.0.0:1"]
+gid = 1
+[grpc.tls]
+cert = "/nowhere.pem"
+key = "/nowhere.pem"
+[worker.oci]
+enabled = false
+"""
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("text", [FOREIGN, "no TOML = ["], ids=["another daemon's", "broken"])
+def test_the_configuration_of_another_buildkit_in_etc_changes_nothing(scene: Scene, text: str) -> None:
+    """buildkitd takes the defaults of its flags from there, whatever `--config` says."""
+    foreign = scene.directory / "etc"
+    foreign.mkdir()
+    (foreign / "buildkitd.toml").write_text(text)
+    (foreign / "cni.json").write_text("no JSON")
+    over = scene.directory / "over"
+    make_etc = (
+        f"mkdir -p {over} && mount -t tmpfs none {over} && mkdir {over}/up {over}/work &&"
+        f" mount -t overlay -o lowerdir=/etc,upperdir={over}/up,workdir={over}/work none /etc &&"
+        f' cp -r {foreign} /etc/buildkit && exec "$@"'
+    )
+    running = scene.build(surround=lambda argv: ["unshare", "--mount", "sh", "-c", make_etc, "sh", *argv])
+
+    running.succeeded().is_gone(within=0)
+    assert (foreign / "buildkitd.toml").read_text() == text
+
+
 @pytest.mark.needs_root
 def test_where_no_v1_hierarchy_is_mounted_it_is_mounted_for_the_engine_alone(own_scene: Scene) -> None:
     own_scene.write_sleep()

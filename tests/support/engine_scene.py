@@ -87,6 +87,7 @@ class Scene:
         settings: Mapping[str, object] | None = None,
         env: Mapping[str, str] | None = None,
         wrap: Callable[[list[str]], list[str]] = list,
+        surround: Callable[[list[str]], list[str]] = list,
         **more: object,
     ) -> Running:
         """Start a build.
@@ -96,6 +97,7 @@ class Scene:
             settings: fields of `EngineSettings`.
             env: what the program gets besides `env`; an empty value takes a variable away.
             wrap: makes another command of the program's.
+            surround: the same for what the tests' own user runs, before it becomes this scene's user.
             more: further keys for the driver.
         """
         report = self.directory / f"report-{secrets.token_hex(4)}"
@@ -109,7 +111,7 @@ class Scene:
         if self.user:
             argv = self.user.command(*argv)
         environment = {name: value for name, value in {**self.env, **(env or {})}.items() if value}
-        return Running(self, argv, environment, report)
+        return Running(self, surround(argv), environment, report)
 
     def build(self, *arguments: str, **more: Any) -> Running:  # noqa: ANN401  # those of `start`
         """Build to the end."""

@@ -56,6 +56,8 @@ def own_tables(  # noqa: PLR0913  # what differs from run to run, by name
         "enabled": True,
         "binary": str(runc),
         "rootless": is_rootless,
+        # Untold, it is a network of CNI where the machine has a configuration of that for another BuildKit.
+        "networkMode": "host",
         "gc": collects,
         "reservedSpace": str(reserved_space(max_cache)),
         "maxUsedSpace": str(max_cache),

@@ -8,16 +8,19 @@ import fcntl
 import os
 import select
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ocibuild_core.engine import linux
 from ocibuild_core.engine.cgroup1 import missing_hierarchies, mount_hierarchies
 from ocibuild_core.engine.keeper import Isolation
+from ocibuild_core.places import is_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ocibuild_core.engine.keeper import DaemonJob
+
+_DEFAULT_CONFIGURATION = Path("/etc/buildkit/buildkitd.toml")
+"""Where buildkitd takes the defaults of its flags from, whatever `--config` says (`defaultConf` in cmd/buildkitd)."""
 
 
 class LaunchError(Exception):
@@ -109,6 +112,7 @@ def _become_daemon(job: DaemonJob, runc: RuncDirectory | None, telling: int) -> 
             # Slave: what is mounted here stays here, and what the machine unmounts goes here as well.
             linux.mount("none", "/", None, linux.MS_REC | linux.MS_SLAVE)
             linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+            _cover_default_configuration(job.configuration)
         if runc:
             runc.cover()
         step = "its output"
@@ -124,6 +128,12 @@ def _become_daemon(job: DaemonJob, runc: RuncDirectory | None, telling: int) -> 
             os.write(telling, f"{step}: {error}".encode(errors="replace"))
     finally:
         os._exit(127)
+
+
+def _cover_default_configuration(configuration: Path) -> None:
+    """Another BuildKit's certificates would shut our client out, and a mistake in there would end our daemon."""
+    if is_file(_DEFAULT_CONFIGURATION):
+        linux.mount(str(configuration), str(_DEFAULT_CONFIGURATION), None, linux.MS_BIND)
 
 
 def _redirect(log: Path) -> None:

@@ -74,7 +74,9 @@ def for_buildkitd(
     """What the daemon gets, and `rootlesskit` around it.
 
     Its XDG_RUNTIME_DIR is ours, because runc keeps its containers there; a missing, foreign or read-only one of the
-    user's does no harm. It gets no USER: with another user's name runc and BuildKit would look in the wrong places.
+    user's does no harm. Its USER is anybody but root, who would look for them elsewhere, in a user namespace, too
+    (main.go in opencontainers/runc). There BuildKit takes the defaults of its flags from XDG_CONFIG_HOME then, which is
+    ours as well, and not from the configuration of another BuildKit in /etc (`isRootlessConfig` in cmd/buildkitd).
 
     Args:
         user: the user's environment.
@@ -88,7 +90,9 @@ def for_buildkitd(
         **_DAEMON_GARBAGE,
         **picked,
         "PATH": search_path(picked.get("PATH", ""), first=programs),
+        "USER": "ocibuild",
         "XDG_RUNTIME_DIR": str(runtime),
+        "XDG_CONFIG_HOME": str(runtime),
         "TMPDIR": str(temporary),
     }
 

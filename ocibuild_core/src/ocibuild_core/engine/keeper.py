@@ -50,6 +50,7 @@ class DaemonJob(NamedTuple):
         argv: the command, absolute.
         env: its environment.
         log: the file for its output.
+        configuration: what `--config` in `argv` names.
         isolation: see `Isolation`.
         cgroup_parent: the name of the cgroup of its containers.
         runc_directory: what to cover with a file system of its own, for runc would share it with others; None where
@@ -59,6 +60,7 @@ class DaemonJob(NamedTuple):
     argv: tuple[str, ...]
     env: Mapping[str, str]
     log: Path
+    configuration: Path
     isolation: Isolation
     cgroup_parent: str
     runc_directory: Path | None = None

@@ -117,7 +117,7 @@ class _Start:
             removal = removal_command(rootlesskit, sys.executable)
             command = rootless_command(rootlesskit, runtime / "rootlesskit", command)
         return KeeperJob(
-            daemon=self._daemon_job(command),
+            daemon=self._daemon_job(command, configuration),
             leases=(state.lease, self._runtime),
             runtime=runtime,
             temporary=state.temporary,
@@ -127,7 +127,7 @@ class _Start:
             removal=tuple(removal),
         )
 
-    def _daemon_job(self, command: list[str]) -> DaemonJob:
+    def _daemon_job(self, command: list[str], configuration: Path) -> DaemonJob:
         env = for_buildkitd(
             self._settings.env,
             programs=self._programs.runc.parent,
@@ -139,6 +139,7 @@ class _Start:
             argv=tuple(command),
             env=env,
             log=self._state.log,
+            configuration=configuration,
             isolation=Isolation.ROOTLESSKIT if self._programs.rootlesskit else Isolation.NAMESPACES,
             cgroup_parent=self._cgroup_parent,
             runc_directory=None if self._is_rootless else RUNC_DIRECTORY,
