@@ -5,8 +5,24 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ocibuild_core.errors import UsageError
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def working_directory() -> Path:
+    """The directory that this process is in. UsageError when somebody has removed it."""
+    from pathlib import Path  # noqa: PLC0415  # whoever asks for it has loaded it
+
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            "the working directory is not there any more",
+            why=error.strerror or type(error).__name__,
+            do="change to a directory that is there: outputs and settings are looked for in it",
+        ) from None
 
 
 def is_file(path: Path | str) -> bool:

@@ -9,6 +9,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from ocibuild_core.streams import open_missing_streams
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -57,6 +59,7 @@ class Interrupted(BaseException):
 def _run(main: Callable[[], object]) -> NoReturn:
     """Run a program and end the process with the right code."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    open_missing_streams()
     for number in _SIGNALS:
         # What was ignored when we were started stays so: that is how `nohup` works.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -145,8 +148,7 @@ def _leave(code: int) -> NoReturn:
         atexit._run_exitfuncs()  # noqa: SLF001  # there is no public name for what the interpreter does here
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream:
-                stream.flush()
+            stream.flush()
         except BrokenPipeError:
             code = code or _NO_READER
         except (OSError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocibuild_core.places import working_directory
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import CommandLine, Document, Environment
@@ -32,7 +33,8 @@ class Settled(NamedTuple):
 
 
 def settle(start: Start, line: Line) -> Settled:
-    """The settings of a build. Raises UsageError."""
+    """The settings of a build. Raises UsageError, also where there is no directory that they could refer to."""
+    working_directory()
     foreign = () if start.is_bare else _foreign_debug(start.env)
     env = {name: value for name, value in start.env.items() if name not in foreign}
     files = (Document(file.values, file.name, trusted=file.trusted) for file in start.files)

@@ -38,13 +38,21 @@ def read_start(argv: Sequence[str]) -> Start:
     """How this process begins. Raises UsageError when a file of settings cannot be read or has unknown keys."""
     env = dict(os.environ)
     config = next(reversed(list(_values(argv, "--config"))), None)
-    files = find_files(config=config, env=env, directory=os.getcwd())  # noqa: PTH109  # see `find_files`
+    files = find_files(config=config, env=env, directory=_directory())
     if files:
         from ocibuild_core.errors import raise_all  # noqa: PLC0415  # most runs have no file of settings
         from ocibuild_core.settings.keys import unknown_keys  # noqa: PLC0415
 
         raise_all([error for file in files for error in unknown_keys(file)])
     return Start(argv=tuple(argv), env=env, files=files)
+
+
+def _directory() -> str | None:
+    """The current one; None when somebody has removed it: `--help` has no need of it."""
+    try:
+        return os.getcwd()  # noqa: PTH109  # see `find_files`
+    except OSError:
+        return None
 
 
 def load_catalog(start: Start) -> Catalog:

@@ -16,7 +16,7 @@ import click
 
 from ocibuild_core.errors import ExportError, UsageError
 from ocibuild_core.loader import load_plugins
-from ocibuild_core.places import closed, is_directory
+from ocibuild_core.places import closed, is_directory, working_directory
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.selection import select_plugins
 from ocibuild_core.settings.reserved import reserved_spellings
@@ -49,6 +49,7 @@ class Request(NamedTuple):
 @click.command("task", help="Build what a request on stdin says, as a Concourse task does.")
 def task() -> None:
     """Read the request, build, answer."""
+    working_directory()
     request = read_request(sys.stdin.buffer.read(_LARGEST + 1))
     env = dict(os.environ)
     catalog = load_plugins(select_plugins(env=env, no_plugin=(), files=()), reserved=reserved_spellings())

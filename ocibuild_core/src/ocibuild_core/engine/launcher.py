@@ -19,6 +19,7 @@ from ocibuild_core.engine.removing import empty_directory
 from ocibuild_core.engine.runtime import make_runtime_directory
 from ocibuild_core.engine.state import take_state
 from ocibuild_core.errors import EngineError, UsageError
+from ocibuild_core.streams import open_missing_streams
 
 if TYPE_CHECKING:
     from ocibuild_core.engine.base import Engine
@@ -73,11 +74,7 @@ def _mend_what_was_inherited() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the kernel throws our children's ends away
     # Ignoring one is how nohup works; one that is blocked waits for ever, and so would who wants us to end.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number, which is this one
+    open_missing_streams()
 
 
 class _Start:

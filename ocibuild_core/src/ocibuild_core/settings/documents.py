@@ -31,21 +31,21 @@ class SettingsFile(NamedTuple):
     values: Mapping[str, object] = MappingProxyType({})
 
 
-def find_files(*, config: str | None, env: Mapping[str, str], directory: str) -> tuple[SettingsFile, ...]:
+def find_files(*, config: str | None, env: Mapping[str, str], directory: str | None) -> tuple[SettingsFile, ...]:
     """The files of settings that apply, highest precedence first.
 
     Args:
         config: what `--config` named; it stands in for the file beside the sources.
         env: for the user's own directory (`XDG_CONFIG_HOME`, `HOME`).
-        directory: where a file is found by itself.
+        directory: where a file is found by itself; None where there is no such place.
 
     Raises UsageError when a file is unreadable or malformed, or when the named one is not there.
     """
-    beside = f"{directory.rstrip('/')}/{FOUND_NAME}"
+    beside = None if directory is None else f"{directory.rstrip('/')}/{FOUND_NAME}"
     found = []
     if config:
         found.append((config, True))
-    elif _is_file(beside):
+    elif beside and _is_file(beside):
         found.append((beside, False))
     own = _user_file(env)
     if own and _is_file(own):
