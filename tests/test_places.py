@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ocibuild_core.places import closed, is_directory, is_file
+from ocibuild_core.places import closed, is_directory, is_file, unreadable
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,20 @@ def test_what_is_there_is_one_of_them(tmp_path: Path) -> None:
     assert [is_file(tmp_path / name) for name in ("file", "link", ".")] == [True, True, False]
     assert [is_directory(tmp_path / name) for name in ("file", "link", ".")] == [False, False, True]
     assert not closed(tmp_path / "file")
+    assert not unreadable(tmp_path / "link")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("nothing", "No such file or directory"), (".", "it is a directory"), ("a\0b", "no file can have that name")],
+)
+def test_what_cannot_be_read_is_told(name: str, why: str, tmp_path: Path) -> None:
+    assert unreadable(f"{tmp_path}/{name}") == why
+
+
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert not unreadable(tmp_path / "pipe")
 
 
 def test_a_permission_that_lacks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,33 @@ def test_a_place_that_is_named_is_said_to_be_closed(
     assert f"error: {summary.format(closed)}\n  why    Permission denied\n" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("argv", "code", "summary"),
+    [
+        ((), 0, "nothing is kept, because no output was chosen"),
+        (("-o", "docker,dest=x.tar"), 6, "cannot write"),
+        (("-f", "Dockerfile"), 2, "there is no Dockerfile"),
+        (("--secret", "id=x,src=y"), 2, "cannot read the secret's file y"),
+        (("--ssh", "k=y"), 2, "--ssh k=y: cannot read y"),
+        (("--build-context", "x=y"), 2, "--build-context x: 'y' is no directory"),
+        (("--image-arg", "x=y"), 2, "--image-arg: y is no image"),
+    ],
+)
+def test_in_a_directory_that_is_closed_only_what_is_named_there_is_missing(
+    argv: tuple[str, ...], code: int, summary: str, work: Path, run: ProgramRunner, ordinary_user: OrdinaryUser
+) -> None:
+    """As with `sudo -u somebody build …` in root's own directory."""
+    here = work / "here"
+    here.mkdir()
+    ordinary_user.own(work)
+    words = ["build", "--state-dir", str(work / "state"), *argv, str(work)]
+    script = f'cd {here} && chmod 0 . && exec "$@"'
+    result = run("sh", "-c", script, "sh", *words, cwd=work, user=ordinary_user)
+    here.chmod(0o755)
+    assert summary in result.ended_with(code).stderr
+    assert ("  why    Permission denied\n" in result.stderr) == (code != 0)
+
+
 @pytest.mark.parametrize("place", ["image", "cache", "cache/mounts"])
 def test_what_another_users_build_left_is_an_error_before_the_build(
     place: str, work: Path, close: Callable[[Path], Path], build: Build

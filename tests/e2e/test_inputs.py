@@ -138,11 +138,15 @@ def test_a_secret_text_is_never_a_file_wherever_its_name_points(
 @pytest.mark.parametrize(
     ("argv", "env", "says"),
     [
-        ((), {"BUILDKIT_SECRET_it": "missing"}, "BUILDKIT_SECRET_it: cannot read the secret's file missing"),
+        (
+            (),
+            {"BUILDKIT_SECRET_it": "missing"},
+            "_it: cannot read the secret's file missing\n  why    No such file",
+        ),
         (("--secret", "id=it,env=UNSET"), {}, "the environment variable UNSET is not set"),
         (("--secret", "src=x"), {}, "--secret: not a secret"),
         (("--ssh", "default"), {}, "--ssh default: there is no agent\n  why    SSH_AUTH_SOCK is not set"),
-        ((), {"BUILDKIT_SSH": "k=missing"}, "BUILDKIT_SSH k=missing: cannot read missing"),
+        ((), {"BUILDKIT_SSH": "k=missing"}, "BUILDKIT_SSH k=missing: cannot read missing\n  why    No such file"),
         (("--add-host", "nothing"), {}, "--add-host 'nothing': not a host and its address"),
         (("--add-host", "a=b.example"), {}, "--add-host 'a=b.example': 'b.example' is no address"),
         (("--shm-size", "much"), {}, "--shm-size 'much': not a size"),

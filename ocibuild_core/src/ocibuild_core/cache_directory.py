@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import ExportError
+from ocibuild_core.places import is_directory
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class CacheDirectory:
 
 def open_cache(path: Path, staging: Staging) -> CacheDirectory | None:
     """The cache of a directory that exists; None otherwise. Raises ExportError when it cannot be written."""
-    return CacheDirectory(path, staging.beside(path / _INDEX)) if path.is_dir() else None
+    return CacheDirectory(path, staging.beside(path / _INDEX)) if is_directory(path) else None
 
 
 def _manifests_of(layout: Path) -> list[dict[str, Any]]:

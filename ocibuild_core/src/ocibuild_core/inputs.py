@@ -6,13 +6,13 @@ cmd/buildctl/build.go.
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ocibuild_core.csv_fields import join_fields, split_fields
 from ocibuild_core.errors import UsageError
+from ocibuild_core.places import closed, is_directory, unreadable
 from ocibuild_core.settings.values import TOO_LARGE
 
 if TYPE_CHECKING:
@@ -129,9 +129,10 @@ def check_inputs(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageE
         if name not in env
     ]
     for path in secret_paths(settings):
-        if not os.access(path, os.R_OK) or os.path.isdir(path):  # noqa: PTH112  # a path as the user wrote it
+        if why := unreadable(path):
             origin = next((pair.origin for pair in settings.secret_files if pair.value == path), "--secret")
-            errors.append(UsageError(f"{origin}: cannot read the secret's file {path}", do="give the path of a file"))
+            summary = f"{origin}: cannot read the secret's file {path}"
+            errors.append(UsageError(summary, why=why, do="give the path of a file"))
     return [*errors, *_lacking_keys(settings, env)]
 
 
@@ -141,9 +142,9 @@ def _lacking_keys(settings: BuildSettings, env: Mapping[str, str]) -> Iterator[U
     for text in settings.ssh:
         paths = [path for path in text.partition("=")[2].split(",") if path and not path.startswith("raw=")]
         for path in paths:
-            if not os.access(path, os.R_OK):
+            if why := unreadable(path):
                 do = "give the path of a key or of an agent's socket"
-                yield UsageError(f"{origin} {text}: cannot read {path}", do=do)
+                yield UsageError(f"{origin} {text}: cannot read {path}", why=why, do=do)
         if not paths and not env.get("SSH_AUTH_SOCK"):
             do = f"start one (eval $(ssh-agent)), or give a key: {origin} ID=FILE"
             yield UsageError(f"{origin} {text}: there is no agent", why="SSH_AUTH_SOCK is not set", do=do)
@@ -260,9 +261,10 @@ def _context_arguments(pair: Pair, store: str) -> list[str]:
         named = f"{LAYOUT_SCHEME}{store}@{layout.digest}"
         return ["--oci-layout", f"{store}={layout.directory}", "--opt", f"context:{pair.key}={named}"]
     if not pair.value.startswith(_CONTEXT_SCHEMES):
-        if not os.path.isdir(pair.value):  # noqa: PTH112  # a path as the user wrote it
+        if not is_directory(pair.value):
             raise UsageError(
                 f"{pair.origin} {pair.key}: {pair.value!r} is no directory",
+                why=closed(pair.value),
                 do="name a directory, or an image with docker-image://",
             )
         return ["--local", f"context:{pair.key}={pair.value}", "--opt", f"context:{pair.key}=local:context:{pair.key}"]

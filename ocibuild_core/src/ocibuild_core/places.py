@@ -44,3 +44,19 @@ def closed(path: Path | str) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
+
+
+def unreadable(path: Path | str) -> str:
+    """Why it cannot be read as a file, for `why` of an error; empty when it can.
+
+    It is not opened: that would wait for the other end of a pipe.
+    """
+    if is_directory(path):
+        return "it is a directory"
+    try:
+        os.stat(path)  # noqa: PTH116  # as a user wrote it
+    except ValueError:
+        return "no file can have that name"
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if os.access(path, os.R_OK) else "Permission denied"

@@ -20,6 +20,7 @@ from ocibuild_core.inputs import (
     is_remote_context,
 )
 from ocibuild_core.outputs import attestations, image_names, short_outputs, writes_oci
+from ocibuild_core.places import is_directory
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.values import split_go_path
 
@@ -81,7 +82,7 @@ class OutputChoice(NamedTuple):
 def choose_outputs(settings: BuildSettings, directory: Path) -> tuple[OutputChoice, ...]:
     """The exporters that were asked for; without any, those of an output directory that exists."""
     chosen = [parse_output(text, settings.origin("output")) for text in settings.output]
-    if not chosen and directory.is_dir():
+    if not chosen and is_directory(directory):
         names = OCI_EXPORTERS if writes_oci(settings, ()) else DEFAULT_EXPORTERS
         chosen = [OutputChoice(name=name, options={}) for name in names]
     if chosen and settings.unpack_rootfs and all(choice.name != "rootfs" for choice in chosen):

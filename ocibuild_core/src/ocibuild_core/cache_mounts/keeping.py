@@ -16,6 +16,7 @@ from ocibuild_core.csv_fields import join_fields
 from ocibuild_core.errors import EngineError, ExportError
 from ocibuild_core.inputs import chosen_platforms, is_remote_context
 from ocibuild_core.needs import dockerfile_text
+from ocibuild_core.places import is_directory
 from ocibuild_core.platforms import native
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def open_mounts(
     if not settings.cache_mounts or settings.check:
         return None
     cache = Path.cwd() / CACHE_DIRECTORY
-    if not cache.is_dir():
+    if not is_directory(cache):
         talk.warn(f"cache mounts are not kept: there is no directory {CACHE_DIRECTORY}/")
         return None
     if (cache / MOUNTS_DIRECTORY).is_symlink():

@@ -92,7 +92,11 @@ def _values(name: str, kind: str) -> Mapping[str, str]:
 
 
 def _check_free(target: Path) -> None:
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    try:
+        is_taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
+    except OSError as error:
+        raise _unwritable(target, error) from None
+    if is_taken:
         raise UsageError(f"{target} is there already", do="choose another place with --directory")
 
 
@@ -109,7 +113,11 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"cannot write {path}", why=error.strerror or str(error)) from None
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot write {path}", why=error.strerror or str(error))
 
 
 def _what(kind: str) -> str:
