@@ -7,8 +7,8 @@ purpose=${1:-demo}
 case $purpose in
     demo) debian="engine demo" ;;
     image) debian="engine image" ;;
-    test) debian="engine demo image test check" ;;
-    check) debian="engine demo check" ;;
+    test) debian="engine demo image plugins test check" ;;
+    check) debian="engine demo plugins check" ;;
     docs) debian="" ;;
     *) echo "setup.sh: unknown purpose '$purpose': demo, image, test, check or docs" >&2; exit 2 ;;
 esac
