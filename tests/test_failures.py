@@ -89,3 +89,29 @@ def test_what_was_pushed_before_another_push_failed_is_known() -> None:
         {"vertexes": [{"digest": "v", "name": "exporting", "error": "failed to push s.example/a:1: denied"}]}
     )
     assert failure.pushed() == ("r.example/a:1",)
+
+
+IMPORT = {"digest": "i", "name": "importing cache manifest from r.example/c:1", "error": "401 Unauthorized"}
+EXPORT = {"digest": "e", "name": "exporting cache to registry", "error": "failed to push r.example/c:1: denied"}
+STEP = {"digest": "s", "name": "RUN false", "error": "exit code: 1"}
+
+
+@pytest.mark.parametrize(
+    ("vertexes", "reason", "blamed"),
+    [
+        ([IMPORT, STEP], "failed to solve: exit code: 1", ["RUN false"]),
+        ([EXPORT, STEP], "failed to solve: exit code: 1", ["RUN false"]),
+        ([EXPORT], "failed to push r.example/c:1: denied", ["exporting cache to registry"]),
+        ([IMPORT, STEP], "", ["RUN false"]),
+    ],
+)
+def test_a_cache_that_the_build_went_on_without_is_not_blamed(
+    vertexes: list[dict[str, str]], reason: str, blamed: list[str]
+) -> None:
+    failure = Failure()
+    failure.observe({"vertexes": vertexes})
+    failure.observe({"reason": reason})
+    assert [name for name, _ in failure.errors()] == blamed
+    assert [one.host for one in failure.refusals()] == (
+        ["r.example"] if "exporting cache to registry" in blamed else []
+    )

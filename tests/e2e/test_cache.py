@@ -193,3 +193,16 @@ def test_buildkit_itself_reads_what_is_there(work: Path, fresh: Callable[..., Ru
     (work / "cache").rename(work / "elsewhere")
     assert ran(fresh())
     assert not ran(fresh("--cache-from", "type=local,src=elsewhere"))
+
+
+@pytest.mark.parametrize("login", [{}, {"LOGIN": "PASS", "PASS": "alice:wrong"}], ids=["nobody", "wrong password"])
+def test_a_step_that_fails_is_not_blamed_on_a_cache_that_could_not_be_read(
+    login: dict[str, str], fresh: Callable[..., Run], work: Path, tls_registry: RegistryServer
+) -> None:
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY nothing-there /\n")
+    env = {"REGISTRY_CA": f"{tls_registry.address}={tls_registry.ca_file}", "REG_URL": tls_registry.url, **login}
+    result = fresh("--cache-from", tls_registry.reference("caches/none:1"), env=env).ended_with(1)
+    assert "401 Unauthorized" in result.stdout
+    assert "the build failed at '[1/1] COPY nothing-there /'\n" in result.stderr
+    assert "importing cache" not in result.stderr
+    assert "refused the login" not in result.stderr

@@ -18,6 +18,9 @@ _PUSHING = "pushing manifest for "
 """How BuildKit names the last step of a push (util/push/push.go)."""
 _NOT_ALLOWED = r"(?:^|: )((?:security|network)\.[a-z]+) is not allowed$"
 """BuildKit's words for an entitlement that was not given (util/entitlements/entitlements.go)."""
+_OF_CACHES = ("importing cache manifest from ", "exporting cache to ")
+"""What may fail without ending the build: every import, and an export with `ignore-error=true`
+(solver/llbsolver/bridge.go and solver.go in moby/buildkit)."""
 _STEP = ("process ", "executor failed")
 """How BuildKit begins the error of a Dockerfile's own step; the rest is the step's text, not a registry's."""
 
@@ -78,8 +81,15 @@ class Failure:
                 self._pushed[status["id"].removeprefix(_PUSHING).partition("@")[0]] = None
 
     def errors(self) -> tuple[tuple[str, str], ...]:
-        """Name and error of every vertex that failed, in their order, without those cancelled for another's sake."""
-        return tuple(error for error in self._errors.values() if "context canceled" not in error[1])
+        """Name and error of every vertex that failed, in their order, without those cancelled for another's sake.
+
+        A cache that was passed over did not fail the build; one that did is the build's own reason.
+        """
+        return tuple(
+            (name, text)
+            for name, text in self._errors.values()
+            if "context canceled" not in text and (text in self.reason or not name.startswith(_OF_CACHES))
+        )
 
     def pushed(self) -> tuple[str, ...]:
         """The references that were pushed all the same, as BuildKit writes them, without digest."""
