@@ -154,3 +154,30 @@ def test_the_size_of_the_engines_cache_is_the_engines_configuration(
     assert "cannot be configured from here\n  why    asked for: --max-used-space" in result.stderr
     result = run("build", "--max-used-space", "much", ".", cwd=work).ended_with(2)
     assert "--max-used-space='much': not a size: use 512MB, 10GB or 2GiB" in result.stderr
+
+
+@pytest.mark.parametrize("progress", ["plain", "rawjson", "quiet"])
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [("COPY nothing-there /", '"/nothing-there": not found'), ("NOTHING here", "unknown instruction: NOTHING")],
+    ids=["step", "syntax"],
+)
+def test_a_failure_is_told_once(lines: str, why: str, progress: str, work: Path, run: ProgramRunner) -> None:
+    """By us: BuildKit's client has the same for its last word, which is no JSON either."""
+    (work / "Dockerfile").write_text(f"FROM scratch\n{lines}\n")
+    result = run("build", "--progress", progress, ".", cwd=work).ended_with(1)
+    assert "error: failed to solve" not in result.stdout
+    assert result.stderr.count(why) == 1
+    assert result.stderr.startswith("error: the build failed")
+    assert f">>> {lines}" in result.stdout
+
+
+def test_a_secret_in_what_buildkit_says_of_a_failure_is_masked(work: Path, run: ProgramRunner) -> None:
+    """A careless Dockerfile's, which BuildKit itself writes down; so it is none of those that are looked for."""
+    secret = "hunter2-hunter2"
+    (work / "Dockerfile").write_text("FROM scratch\nARG WHAT\nCOPY $WHAT /\n")
+    result = run("build", ".", cwd=work, env={"BUILD_ARG_WHAT": secret, "BUILDKIT_SECRETTEXT_s": secret})
+    said = result.ended_with(1).stderr
+    assert "error: the build failed at '[1/1] COPY ******** /'\n" in said
+    assert '"/********": not found' in said
+    assert secret not in result.stdout

@@ -10,6 +10,10 @@ _KEPT = 64 * 1024
 """Bytes of a quiet build's log that are shown when it fails: enough for the failed step's output."""
 
 
+_CLOSING = b"error: "
+"""How buildctl begins its last word, after the log (`handleErr` in cmd/buildctl of moby/buildkit)."""
+
+
 class MaskingStream(Protocol):
     """Bytes on their way through a redactor."""
 
@@ -34,6 +38,27 @@ def choose_progress(wanted: str, *, is_terminal: bool, is_pipeline: bool) -> str
     return "tty" if is_terminal and not is_pipeline else "plain"
 
 
+class ClosingError:
+    """Holds back the client's last word on a failure: an error of ours tells it once, and rawjson stays JSON."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        """Take a piece of output, cut anywhere; gives what is not the last word."""
+        text = self._held + piece
+        begin = text.rfind(b"\n" + _CLOSING) + 1
+        if not begin and not text.startswith(_CLOSING):
+            begin = text.rfind(b"\n") + 1  # a line that is not whole yet may become it
+        self._held = text[begin:]
+        return text[:begin]
+
+    def take(self) -> bytes:
+        """The last word; or a last line without an end, as other programs leave it."""
+        held, self._held = self._held, b""
+        return held
+
+
 class Display:
     """Takes BuildKit's output and hands it on, masked.
 
@@ -47,6 +72,7 @@ class Display:
         self.progress = progress
         self._out = out
         self._masked = masked
+        self._closing = ClosingError()
         self._kept: deque[bytes] = deque()
         self._kept_size = 0
 
@@ -63,15 +89,24 @@ class Display:
 
     def take(self, piece: bytes) -> None:
         """A piece of BuildKit's output, cut anywhere."""
-        self._write(self._masked.feed(piece))
+        self._write(self._masked.feed(self._closing.feed(piece)))
 
-    def end(self, *, failed: bool) -> None:
-        """The solve is over: write what was held back, and a failed quiet build's log."""
+    def end(self, *, failed: bool) -> str:
+        """The solve is over: write what was held back, and a failed quiet build's log.
+
+        Returns what BuildKit's client said at last, unmasked: the error of a solve that failed, which is not shown.
+        Empty when it said none, or on the terminal.
+        """
+        said = self._closing.take()
+        if not said.startswith(_CLOSING):
+            self._write(self._masked.feed(said))
+            said = b""
         self._write(self._masked.flush())
         if failed and self._kept:
             self._send(b"".join(self._kept)[-_KEPT:])
         self._kept.clear()
         self._kept_size = 0
+        return said.removeprefix(_CLOSING).decode(errors="replace").strip()
 
     def _write(self, piece: bytes) -> None:
         if self.progress == "quiet":

@@ -98,10 +98,10 @@ def _solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[s
         secret_names=secret_variables(given.settings),
     )
     has_failed = code != 0 or bool(given.settings.check and warnings.found)
-    display.end(failed=has_failed)
+    said = display.end(failed=has_failed) or f"buildctl ended with exit code {code}; its output says why"
     if code != 0:
         _tell_pushes(given.talk, plan, failure)
-        raise_all(_unwritten(failure, staged) or _explain(failure, session, code, given.settings))
+        raise_all(_unwritten(failure, staged) or _explain(failure, session, said, given.settings))
     if has_failed:
         raise BuildError(f"the Dockerfile has {warnings.found} warning{'s' if warnings.found > 1 else ''}")
     found = json.loads(metadata.read_bytes()) if metadata.exists() else {}
@@ -141,7 +141,7 @@ def _tell_pushes(talk: Talk, plan: BuildPlan, failure: Failure) -> None:
         talk.say(f"{name}  {'pushed' if name in pushed else 'not pushed'}")
 
 
-def _explain(failure: Failure, session: AuthSession, code: int, settings: BuildSettings) -> list[OcibuildError]:
+def _explain(failure: Failure, session: AuthSession, said: str, settings: BuildSettings) -> list[OcibuildError]:
     """Why the solve failed: logins that failed meanwhile, then registries that refused, for those have a remedy."""
     # Hosts that nobody could know beforehand (ONBUILD, frontends) fail when the helper is asked for them.
     failures = {str(error): error for error in session.failures.values()}
@@ -156,8 +156,7 @@ def _explain(failure: Failure, session: AuthSession, code: int, settings: BuildS
         return [_not_entitled(entitlement)]
     errors = failure.errors()
     if not errors:
-        why = failure.reason or f"buildctl ended with exit code {code}; its output says why"
-        return [BuildError("the build failed", why=why, do=_remedy(failure, settings))]
+        return [BuildError("the build failed", why=failure.reason or said, do=_remedy(failure, settings))]
     return [BuildError(f"the build failed at {name!r}", why=text, do=_lacking_key(text)) for name, text in errors]
 
 
