@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ocibuild_core.errors import CredentialError, Failures, UsageError
+import pytest
+from ocibuild_core.errors import CredentialError, Failures, UsageError, masked_errors
 
 
 def test_failures_of_one_cause_share_the_lines_that_say_it() -> None:
@@ -31,3 +32,15 @@ def test_failures_within_failures_are_all_printed() -> None:
     printed = str(Failures([inner, UsageError("three", do="this")]))
 
     assert [line for line in printed.splitlines() if not line.startswith(" ")] == ["three", "one", "two"]
+
+
+def test_masking_reaches_every_text_of_every_failure() -> None:
+    def masked(text: str) -> str:
+        return text.replace("hunter2", "***")
+
+    inner = CredentialError("of hunter2", why="hunter2", tried=["a hunter2"], do="not hunter2")
+    failures = Failures([UsageError("hunter2", do="x"), inner])
+    with pytest.raises(Failures) as caught, masked_errors(masked):
+        raise failures
+    assert "hunter2" not in f"{caught.value} {caught.value!r} {inner!r}"
+    assert str(inner) == "of ***\n  why    ***\n  tried  a ***\n  do     not ***"

@@ -9,7 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.demo import HELPER, Demo
+from support.demo import HELPER, OCIBUILD, Demo
+from support.programs import PROGRAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +102,24 @@ def test_nothing_but_the_answer_is_on_stdout(alone: Demo, token: str, mode: str)
 def test_a_warning_is_on_stderr_without_the_secret(alone: Demo, token: str) -> None:
     ended = alone.helper("get", question=HOST, DEMO_TOKEN=token, DEMO_MODE="warns")
     assert ended.stderr == "docker-credential-ocibuild: the token is ********\n"
+
+
+def test_an_error_that_quotes_the_secret_is_masked(alone: Demo, token: str, sandbox: Path) -> None:
+    env = {"DEMO_TOKEN": token, "DEMO_MODE": "tells", "LOGIN": "demo"}
+    helped = alone.helper("get", question=HOST, **env)
+    assert (helped.returncode, token in helped.stdout, "bad token ********" in helped.stdout) == (1, False, True)
+
+    (sandbox / "Dockerfile").write_text(f"FROM {HOST}/a\n")
+    commands = (
+        (PROGRAMS / "build", sandbox),
+        (PROGRAMS / "build", "--explain", sandbox),
+        (OCIBUILD, "auth", "check", f"{HOST}/a"),
+        (OCIBUILD, "docker-config", sandbox / "config", HOST),
+    )
+    for command in commands:
+        ended = alone.run(*command, **env)
+        said = ended.stdout + ended.stderr
+        assert (ended.returncode, token in said, "bad token ********" in said) == (3, False, True), command
 
 
 @pytest.mark.parametrize("mode", ["hangs", "hangs in a pool"])

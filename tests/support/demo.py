@@ -54,6 +54,8 @@ class Provider(AuthProvider, CredentialStore):
             sys.exit(0)
         if mode == "fails":
             raise CredentialError("the service is down", do="wait")
+        if mode == "tells":
+            raise CredentialError("bad token " + token.reveal())
         if mode == "raises":
             raise ValueError("bad token " + token.reveal())
         if mode == "malformed":

@@ -13,10 +13,11 @@ OcibuildError
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 # The order in which a run passes its stages, as exit codes: the first that failed is the one reported.
 _STAGES = (2, 4, 3, 5, 1, 6)
@@ -51,6 +52,12 @@ class OcibuildError(Exception):
     def __str__(self) -> str:
         rows = (("why", self.why), ("tried", ", ".join(self.tried)), ("do", self.do))
         return "\n".join([self.summary, *(_row(name, text) for name, text in rows if text)])
+
+    def mask(self, masked: Callable[[str], str]) -> None:
+        """Mask secrets in every text, in place: they quote what other programs say, which knows no secret as one."""
+        self.summary, self.why, self.do = masked(self.summary), masked(self.why), masked(self.do)
+        self.tried = tuple(map(masked, self.tried))
+        self.args = (self.summary,)
 
 
 class UsageError(OcibuildError):
@@ -110,6 +117,12 @@ class Failures(OcibuildError):  # noqa: N818  # several errors
         super().__init__(self.errors[0].summary)
         self.exit_code = first_stage(error.exit_code for error in errors)  # type: ignore[misc]  # a class constant everywhere else
 
+    def mask(self, masked: Callable[[str], str]) -> None:
+        """See `OcibuildError.mask`."""
+        for error in self.errors:
+            error.mask(masked)
+        super().mask(masked)
+
     def __str__(self) -> str:
         by_rows: dict[object, list[OcibuildError]] = {}
         for error in self.errors:
@@ -130,6 +143,16 @@ def raise_all(errors: Sequence[OcibuildError]) -> None:
         raise errors[0]
     if errors:
         raise Failures(errors)
+
+
+@contextmanager
+def masked_errors(masked: Callable[[str], str]) -> Iterator[None]:
+    """Mask the secrets in errors that leave the block; see `OcibuildError.mask`."""
+    try:
+        yield
+    except OcibuildError as error:
+        error.mask(masked)
+        raise
 
 
 def _row(name: str, text: str) -> str:

@@ -69,21 +69,21 @@ class Responder:
         """
         call = _ACTIONS.get(action)
         if call is None:
-            return _refusal(_USAGE)
+            return refusal(_USAGE)
         try:
             return call(self, question)
         except OcibuildError as error:
-            return _refusal(one_line(error))
+            return refusal(one_line(error))
 
     def _get(self, question: bytes) -> Reply:
         server = _text(question)
         if not server:
-            return _refusal(_NO_SERVER)
+            return refusal(_NO_SERVER)
         if normalise(server) is None:
-            return _refusal(NOT_FOUND)
+            return refusal(NOT_FOUND)
         credential = self._resolve(server).credential
         if credential is None:
-            return _refusal(NOT_FOUND)
+            return refusal(NOT_FOUND)
         is_token = credential.kind is CredentialKind.IDENTITY_TOKEN
         username = TOKEN_USER if is_token else credential.username
         return _json({"ServerURL": server, "Username": username, "Secret": credential.secret.reveal()})
@@ -92,9 +92,9 @@ class Responder:
         fields = _credential_fields(question)
         server, username, secret = (fields.get(name, "") for name in ("serverurl", "username", "secret"))
         if not server:
-            return _refusal(_NO_SERVER)
+            return refusal(_NO_SERVER)
         if not username:
-            return _refusal(_NO_USERNAME)
+            return refusal(_NO_USERNAME)
         is_token = username == TOKEN_USER
         try:
             credential = Credential(
@@ -110,7 +110,7 @@ class Responder:
     def _erase(self, question: bytes) -> Reply:
         server = _text(question)
         if not server:
-            return _refusal(_NO_SERVER)
+            return refusal(_NO_SERVER)
         self._kept_by().erase(_registry(server))
         return Reply(status=0, output=b"")
 
@@ -147,6 +147,11 @@ _ACTIONS: dict[str, Callable[[Responder, bytes], Reply]] = {
 }
 
 
+def refusal(message: str) -> Reply:
+    """The answer to a call that fails: one line on stdout, and status 1."""
+    return Reply(status=1, output=message.encode(errors="replace") + b"\n")
+
+
 def one_line(error: OcibuildError) -> str:
     """An error as the client of a helper shows it."""
     parts = [error.summary, error.why, f"({error.do})" if error.do else ""]
@@ -181,7 +186,3 @@ def _json(document: Mapping[str, str]) -> Reply:
     import json  # noqa: PLC0415  # a helper is not asked in every build
 
     return Reply(status=0, output=json.dumps(document).encode() + b"\n")
-
-
-def _refusal(message: str) -> Reply:
-    return Reply(status=1, output=message.encode(errors="replace") + b"\n")

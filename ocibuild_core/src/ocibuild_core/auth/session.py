@@ -13,6 +13,7 @@ from ocibuild_core.auth.docker_config import load_user_config
 from ocibuild_core.auth.redact import Redactor
 from ocibuild_core.auth.setup import make_resolver
 from ocibuild_core.clock import SystemClock
+from ocibuild_core.errors import masked_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -106,7 +107,7 @@ def open_session(  # noqa: PLR0913  # all that decides who logs in, each from an
     addr: str,
     outside: Sequence[Path],
 ) -> Iterator[AuthSession]:
-    """Serve credentials until the block ends; nothing of it remains.
+    """Serve credentials until the block ends; nothing of it remains. Errors that leave the block are masked.
 
     Args:
         login: what the user said about logins.
@@ -124,16 +125,17 @@ def open_session(  # noqa: PLR0913  # all that decides who logs in, each from an
     lookup = _Lookup(
         partial(_resolver, redactor=redactor, login=login, catalog=catalog, options=options, env=env, config=config)
     )
-    if login.names() or _is_anything_set(options):
-        lookup.resolver()  # what is wrong with it, and what was set in vain, is to be told
-    with Broker(lookup) as broker, compose(broker, env=env, outside=outside) as composed:
-        yield AuthSession(
-            lookup,
-            redactor,
-            child_env=composed.child_env,
-            directory=composed.directory,
-            proxy_args=config.proxies(addr),
-        )
+    with masked_errors(redactor.text):
+        if login.names() or _is_anything_set(options):
+            lookup.resolver()  # what is wrong with it, and what was set in vain, is to be told
+        with Broker(lookup) as broker, compose(broker, env=env, outside=outside) as composed:
+            yield AuthSession(
+                lookup,
+                redactor,
+                child_env=composed.child_env,
+                directory=composed.directory,
+                proxy_args=config.proxies(addr),
+            )
 
 
 def make_session_resolver(

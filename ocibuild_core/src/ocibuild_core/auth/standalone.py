@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.auth import client
 from ocibuild_core.auth.config_files import PROGRAM
-from ocibuild_core.auth.protocol import Reply, Responder, one_line
+from ocibuild_core.auth.protocol import Responder, one_line, refusal
 from ocibuild_core.errors import OcibuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import NoReturn
 
+    from ocibuild_core.auth.protocol import Reply
     from ocibuild_core.auth.redact import Redactor
     from ocibuild_core.auth.resolver import Resolver
 
@@ -41,28 +42,31 @@ def _reply(action: str, question: bytes, env: Mapping[str, str]) -> tuple[Reply,
     lacks_question = action in client.READS_STDIN and not question.strip()
     if action not in _RESOLVES or lacks_question:
         return Responder(_nothing).reply(action, question), False
+    from ocibuild_core.auth.redact import Redactor  # noqa: PLC0415  # `version` needs nothing of it
+
+    redactor = Redactor()
     resolver: Resolver | None = None
     try:
-        resolver, responder = _set_up(env)
-        return responder.reply(action, question), bool(resolver.hung)
+        resolver, responder = _set_up(env, redactor)
+        reply = responder.reply(action, question)
     except OcibuildError as error:
-        said = one_line(error)
+        reply = refusal(one_line(error))
     except Exception as error:  # noqa: BLE001  # the protocol: every failure is a line on stdout
         # Not its text, which may hold a secret.
-        said = f"ocibuild failed by a fault of its own: {type(error).__name__}{_place(error)}"
-    return Reply(status=1, output=f"{said}\n".encode(errors="replace")), bool(resolver and resolver.hung)
+        reply = refusal(f"ocibuild failed by a fault of its own: {type(error).__name__}{_place(error)}")
+    if reply.status:
+        reply = reply._replace(output=redactor.bytes(reply.output))
+    return reply, bool(resolver and resolver.hung)
 
 
-def _set_up(env: Mapping[str, str]) -> tuple[Resolver, Responder]:
-    from ocibuild_core.auth.ambient import read_ambient  # noqa: PLC0415  # `version` needs nothing of it
+def _set_up(env: Mapping[str, str], redactor: Redactor) -> tuple[Resolver, Responder]:
+    from ocibuild_core.auth.ambient import read_ambient  # noqa: PLC0415  # see above
     from ocibuild_core.auth.docker_config import load_user_config  # noqa: PLC0415
     from ocibuild_core.auth.keeping import keeper_for  # noqa: PLC0415
-    from ocibuild_core.auth.redact import Redactor  # noqa: PLC0415
     from ocibuild_core.auth.resolver import Resolver  # noqa: PLC0415
     from ocibuild_core.auth.setup import load_providers, make_rules  # noqa: PLC0415
     from ocibuild_core.clock import SystemClock  # noqa: PLC0415
 
-    redactor = Redactor()
     _talk_to_stderr(redactor)
     ambient = read_ambient(env)
     catalog, options = load_providers(ambient)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,11 @@ from ocibuild_core.auth.explain import as_json as explained_as_json
 from ocibuild_core.auth.explain import as_text
 from ocibuild_core.auth.explain import explain as explain_all
 from ocibuild_core.cli.setting_flags import setting_flags
-from ocibuild_core.errors import OcibuildError, UsageError
+from ocibuild_core.errors import OcibuildError, UsageError, masked_errors
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ocibuild_core.auth.redact import Redactor
     from ocibuild_core.auth.resolver import Resolver
@@ -59,12 +60,12 @@ def explain(hosts: Sequence[str], *, as_json: bool, **flags: Any) -> None:  # no
 
     The registries are those named, and those of a Dockerfile (--file; ./Dockerfile when none is named).
     """
-    opened = open_ambient(flags)
-    uses = _uses(flags, optional=bool(hosts))
-    pairs = [*((_host(host), "") for host in hosts), *_reasons(uses)]
-    explanations = explain_all(opened.resolver, pairs)
-    text = explained_as_json(explanations) if as_json else as_text(explanations)
-    click.echo(opened.redactor.text(text))
+    with open_ambient(flags) as opened:
+        uses = _uses(flags, optional=bool(hosts))
+        pairs = [*((_host(host), "") for host in hosts), *_reasons(uses)]
+        explanations = explain_all(opened.resolver, pairs)
+        text = explained_as_json(explanations) if as_json else as_text(explanations)
+        click.echo(opened.redactor.text(text))
     failures = [one.answer for one in explanations if isinstance(one.answer, OcibuildError)]
     raise click.exceptions.Exit(failures[0].exit_code if failures else 0)
 
@@ -88,20 +89,20 @@ def check(
     from ocibuild_core.preflight import check_images  # noqa: PLC0415  # `explain` has no need of it
     from ocibuild_core.registry.check import Verdict  # noqa: PLC0415
 
-    opened = open_ambient(flags)
-    ways = ways_of(opened.sources)
-    opened.resolver.tell_what_is_unused()
-    pulls = [*images, *(use.reference for use in _uses(flags, optional=bool(images or pushes)))]
-    results = check_images(
-        pulls,
-        pushes,
-        resolver=opened.resolver,
-        ways=ways,
-        learned=opened.redactor.add,
-    )
-    rows = [{"error": str(one)} if isinstance(one, OcibuildError) else one.to_json() for one in results]
-    lines = [str(one) if isinstance(one, OcibuildError) else one.line() for one in results]
-    click.echo(opened.redactor.text(_json(rows) if as_json else "\n".join(lines)))
+    with open_ambient(flags) as opened:
+        ways = ways_of(opened.sources)
+        opened.resolver.tell_what_is_unused()
+        pulls = [*images, *(use.reference for use in _uses(flags, optional=bool(images or pushes)))]
+        results = check_images(
+            pulls,
+            pushes,
+            resolver=opened.resolver,
+            ways=ways,
+            learned=opened.redactor.add,
+        )
+        rows = [{"error": str(one)} if isinstance(one, OcibuildError) else one.to_json() for one in results]
+        lines = [str(one) if isinstance(one, OcibuildError) else one.line() for one in results]
+        click.echo(opened.redactor.text(_json(rows) if as_json else "\n".join(lines)))
     codes = [one.exit_code for one in results if isinstance(one, OcibuildError)]
     bad = [
         one.result.verdict for one in results if not isinstance(one, OcibuildError) and not one.result.verdict.is_good
@@ -146,8 +147,12 @@ class Opened:
     sources: Sequence[Source]
 
 
-def open_ambient(flags: dict[str, Any]) -> Opened:
-    """The resolver that the environment, the user's own file and a few flags make."""
+@contextmanager
+def open_ambient(flags: dict[str, Any]) -> Iterator[Opened]:
+    """The resolver that the environment, the user's own file and a few flags make.
+
+    Errors that leave the block are masked.
+    """
     from ocibuild_core.auth.ambient import read_ambient  # noqa: PLC0415  # not for `--help`
     from ocibuild_core.auth.session import make_session_resolver  # noqa: PLC0415
     from ocibuild_core.auth.setup import load_providers  # noqa: PLC0415
@@ -160,7 +165,8 @@ def open_ambient(flags: dict[str, Any]) -> Opened:
     catalog, options = load_providers(ambient)
     resolver, redactor = make_session_resolver(login=ambient.login, catalog=catalog, options=options, env=env)
     talk.mask = redactor.text
-    return Opened(resolver=resolver, redactor=redactor, sources=ambient.sources)
+    with masked_errors(redactor.text):
+        yield Opened(resolver=resolver, redactor=redactor, sources=ambient.sources)
 
 
 def ways_of(sources: Sequence[Source]) -> Ways:

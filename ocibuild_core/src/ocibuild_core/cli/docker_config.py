@@ -35,8 +35,8 @@ def docker_config(directory: Path, hosts: Sequence[str], *, as_json: bool, **fla
     from ocibuild_core.auth.write_config import write_docker_config  # noqa: PLC0415  # not for `--help`
     from ocibuild_core.cli.auth import open_ambient  # noqa: PLC0415
 
-    opened = open_ambient(flags)
-    written = write_docker_config(directory, _credentials(opened.resolver, hosts))
+    with open_ambient(flags) as opened:
+        written = write_docker_config(directory, _credentials(opened.resolver, hosts))
     click.echo(_as_json(written) if as_json else _as_text(written))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ocibuild_core.errors import CredentialError, CredentialsUnavailable, PluginError, UsageError
+from ocibuild_core.errors import CredentialError, CredentialsUnavailable, PluginError, UsageError, masked_errors
 from ocibuild_core.providers import Match
 from ocibuild_core.secret import MAX_SECRET_BYTES, Secret
 
@@ -115,7 +115,8 @@ def login(  # one for each flag
     if from_stdin and not user:
         raise UsageError("--stdin gives the password, and no user is named", do="add --user NAME")
     ui = TerminalUI(redactor=opened.redactor, way=_way(opened, ca_file, plain_http=plain_http))
-    ui.say(opened.provider.login(opened.registry, ui, username=user, secret=secret, seconds=_PATIENCE))
+    with masked_errors(opened.redactor.text):
+        ui.say(opened.provider.login(opened.registry, ui, username=user, secret=secret, seconds=_PATIENCE))
 
 
 @click.command()

@@ -12,7 +12,7 @@ from ocibuild_core.build import BuildInput, build, plan_targets
 from ocibuild_core.checks import check_settings
 from ocibuild_core.cli.stdin_sources import sources_from_stdin
 from ocibuild_core.display import choose_progress
-from ocibuild_core.errors import OcibuildError, UsageError, raise_all
+from ocibuild_core.errors import OcibuildError, UsageError, masked_errors, raise_all
 from ocibuild_core.option_sources import Document as OptionDocument
 from ocibuild_core.option_sources import OptionSources, StdinOnce, collect_options, exporter_attributes
 from ocibuild_core.plan import DEFAULT_DIRECTORY, Target, choose_outputs
@@ -118,10 +118,11 @@ def _explain(form: str, pairs: Sequence[tuple[str, str]], resolver: Resolver, re
     """Print who answers for each registry, given with what needs it. Raises what would end the build."""
     from ocibuild_core.auth.explain import as_json, as_text, explain  # noqa: PLC0415  # a build has no need of it
 
-    explanations = explain(resolver, pairs)
-    text = as_json(explanations) if form == "json" else as_text(explanations)
-    print(redactor.text(text))  # noqa: T201  # the result
-    raise_all([one.answer for one in explanations if isinstance(one.answer, OcibuildError)])
+    with masked_errors(redactor.text):
+        explanations = explain(resolver, pairs)
+        text = as_json(explanations) if form == "json" else as_text(explanations)
+        print(redactor.text(text))  # noqa: T201  # the result
+        raise_all([one.answer for one in explanations if isinstance(one.answer, OcibuildError)])
 
 
 def _trusted_values(file: SettingsFile) -> Mapping[str, object]:
