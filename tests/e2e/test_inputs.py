@@ -345,7 +345,7 @@ def test_networks_of_steps(build: Builder) -> None:
 
 def test_an_entitlement_must_be_given(build: Builder) -> None:
     dockerfile = f"{BASE}RUN --security=insecure grep CapEff /proc/self/status > /seen\n"
-    assert "security.insecure is not allowed" in build.run(dockerfile).ended_with(1).stdout
+    assert "the build may not use security.insecure" in build.run(dockerfile).ended_with(1).stderr
     assert "ff" in build(dockerfile, "--allow", "security.insecure").files["seen"].decode()
 
 
@@ -375,6 +375,23 @@ def test_check_says_what_is_wrong_and_builds_nothing(build: Builder) -> None:
     assert "the Dockerfile has 1 warning" in result.stderr
     assert "no warnings" in build.run("FROM scratch AS x\nCOPY Dockerfile /\n", "--check").succeeded().stderr
     assert list((build.work / "image").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "arguments", "why"),
+    [
+        ("FROMM scratch\n", (), "unknown instruction: FROMM"),
+        ("FROM scratch\nCOPY --bogus=1 Dockerfile /\n", (), "unknown flag: --bogus"),
+        ("FROM scratch\nCOPY --from=9 Dockerfile /\n", (), "invalid stage index 9"),
+        ("FROM scratch AS x\nCOPY Dockerfile /\n", ("--target", "y"), 'target stage "y" could not be found'),
+    ],
+)
+def test_check_refuses_what_cannot_be_built(
+    build: Builder, dockerfile: str, arguments: tuple[str, ...], why: str
+) -> None:
+    result = build.run(dockerfile, "--check", *arguments).ended_with(1)
+    assert why in result.stderr
+    assert "no warnings" not in result.stderr
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
-"""Counts the warnings of `--check` in what BuildKit prints: its exit code does not tell of them."""
+"""What `--check` asks BuildKit, and what its exit code does not tell: warnings, and a Dockerfile that is none."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+LINT, _OUTLINE = "requestid=frontend.lint", "requestid=frontend.outline"
+"""Options of the frontend (frontend/subrequests in moby/buildkit)."""
 _MARK = b"\nWARNING: "
 """How each begins (frontend/subrequests/lint in moby/buildkit)."""
 
@@ -30,3 +32,11 @@ class WarningCount:
         # Shorter than the mark, so that none is counted twice.
         self._end = seen[-(len(_MARK) - 1) :]
         self._take(piece)
+
+
+def outline_arguments(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a check, made those of an outline, which fails where the Dockerfile cannot be built at all.
+
+    A check succeeds there without a word: its result has the error, and buildctl shows the warnings alone.
+    """
+    return [_OUTLINE if argument == LINT else argument for argument in arguments]

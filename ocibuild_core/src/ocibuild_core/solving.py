@@ -12,7 +12,7 @@ from ocibuild_core.display import Display
 from ocibuild_core.errors import BuildError, ExportError, OcibuildError, raise_all
 from ocibuild_core.failures import Failure
 from ocibuild_core.inputs import entitlements, secret_variables
-from ocibuild_core.lint import WarningCount
+from ocibuild_core.lint import WarningCount, outline_arguments
 from ocibuild_core.needs import pushed_images
 from ocibuild_core.records import NamedTuple
 
@@ -102,10 +102,27 @@ def _solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[s
     if code != 0:
         _tell_pushes(given.talk, plan, failure)
         raise_all(_unwritten(failure, staged) or _explain(failure, session, said, given.settings))
+    if given.settings.check:
+        _refuse_unbuildable(shared, arguments)
     if has_failed:
         raise BuildError(f"the Dockerfile has {warnings.found} warning{'s' if warnings.found > 1 else ''}")
     found = json.loads(metadata.read_bytes()) if metadata.exists() else {}
     return found if isinstance(found, dict) else {}
+
+
+def _refuse_unbuildable(shared: Solving, arguments: Sequence[str]) -> None:
+    """Raise what keeps the Dockerfile from being built, of which a check tells nothing."""
+    given, engine, session, _, _ = shared
+    failure = Failure()
+    code = engine.solve(
+        outline_arguments(arguments),
+        env=session.child_env,
+        on_output=lambda _: None,
+        on_event=failure.observe,
+        secret_names=secret_variables(given.settings),
+    )
+    if code != 0:
+        raise_all(_explain(failure, session, f"buildctl ended with exit code {code}", given.settings))
 
 
 def _masking(progress: str, redactor: Redactor) -> MaskingStream:
