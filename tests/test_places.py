@@ -2,7 +2,8 @@ import os
 from pathlib import Path
 
 import pytest
-from ocibuild_core.places import closed, is_directory, is_file, unreadable
+from ocibuild_core.errors import UsageError
+from ocibuild_core.places import closed, is_directory, is_file, named_in_ascii, unreadable
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,13 @@ def test_a_permission_that_lacks_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "stat", refuse)
     assert closed(tmp_path) == "Permission denied"
     assert not is_file(tmp_path)
+
+
+def test_a_place_below_other_letters_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "jürgen"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert named_in_ascii(tmp_path / "cache") == str(tmp_path / "cache")
+    assert named_in_ascii(here / "cache") == "cache"
+    with pytest.raises(UsageError, match="'cäche'"):
+        named_in_ascii(here / "cäche")

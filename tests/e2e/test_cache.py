@@ -65,6 +65,16 @@ def test_the_directory_carries_steps_to_the_next_engine(work: Path, fresh: Calla
     assert (work / "image" / "image.tar").exists()
 
 
+def test_a_directory_below_other_letters_does_as_well(work: Path, run: ProgramRunner, sandbox: Path) -> None:
+    elsewhere = work.rename(sandbox / "jürgen")
+    (elsewhere / "cache").mkdir()
+    caches = ("--cache-to", "type=local,dest=more", "--cache-from", "type=local,src=more")
+    first = run("build", "--state-dir", str(sandbox / "one"), *caches, ".", cwd=elsewhere)
+    assert ran(first)
+    assert (elsewhere / "more" / "index.json").exists()
+    assert not ran(run("build", "--state-dir", str(sandbox / "two"), *caches, ".", cwd=elsewhere))
+
+
 def test_two_branches_that_take_turns_both_find_their_steps(work: Path, fresh: Callable[..., Run]) -> None:
     (work / "cache").mkdir()
     for who in ("one", "two"):

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import ExportError
-from ocibuild_core.places import is_directory
+from ocibuild_core.places import is_directory, named_in_ascii
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -57,18 +57,20 @@ class CacheDirectory:
         self._path = path
         self._staging = staging
         self._exports = 0
-        self._manifests = _manifests_of(path)
         with _said(path):
-            self._link_known_blobs()
+            self._manifests = self._link_known_blobs()
 
     def arguments(self) -> list[str]:
         """Arguments of `buildctl build` that import what is there and export what comes; of every solve its own."""
         arguments = []
         for manifest in self._manifests:
-            arguments += ["--import-cache", _fields("type=local", f"src={self._path}", f"digest={manifest['digest']}")]
+            digest = f"digest={manifest['digest']}"
+            # By our own links: another build may drop what it finds in the directory while BuildKit reads from it.
+            arguments += ["--import-cache", _fields("type=local", f"src={named_in_ascii(self._staging)}", digest)]
         self._exports += 1
         tag = f"tag=build-{self._exports}"  # a name of its own: one of the same name would replace it
-        return [*arguments, "--export-cache", _fields("type=local", "mode=max", f"dest={self._staging}", tag)]
+        place = f"dest={named_in_ascii(self._staging)}"
+        return [*arguments, "--export-cache", _fields("type=local", "mode=max", place, tag)]
 
     def keep(self, most_bytes: int) -> Kept:
         """Take in what the solves exported, newest first, and drop what is oldest beyond the bound.
@@ -79,9 +81,10 @@ class CacheDirectory:
         if not made:  # nothing in the build could be cached
             return Kept(sum(self._blobs_of(self._path, self._manifests).values()), 0, is_too_large=False)
         digests = {manifest["digest"] for manifest in made}
-        earlier = [manifest for manifest in self._manifests if manifest["digest"] not in digests]
-        chosen, size = self._within(most_bytes, (*made, *earlier)[:_MOST_MANIFESTS])
         with _said(self._path), _locked(self._path):
+            there = self._link_known_blobs()  # again: other builds may have kept theirs meanwhile
+            earlier = [manifest for manifest in there if manifest["digest"] not in digests]
+            chosen, size = self._within(most_bytes, (*made, *earlier)[:_MOST_MANIFESTS])
             blobs = self._blobs_of(self._staging, chosen)
             self._move_blobs(blobs)
             self._replace_index(chosen)
@@ -107,19 +110,21 @@ class CacheDirectory:
             blobs |= {one["digest"]: one["size"] for one in (manifest, *_references(layout, manifest))}
         return blobs
 
-    def _link_known_blobs(self) -> None:
-        """BuildKit writes no blob that is there already. One of another size than it should have was cut off."""
-        directory = self._staging / "blobs" / "sha256"
-        directory.mkdir(parents=True)
+    def _link_known_blobs(self) -> list[dict[str, Any]]:
+        """The manifests that are there with all of their blobs, which BuildKit then neither fetches nor writes again.
+
+        A blob of another size than it should have was cut off.
+        """
+        (self._staging / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
         whole = []
-        for manifest in self._manifests:
+        for manifest in _manifests_of(self._path):
             blobs = self._blobs_of(self._path, (manifest,))
             if all(_size(_blob(self._path, digest)) == size for digest, size in blobs.items()):
                 whole.append(manifest)
                 for digest in blobs:
                     with suppress(FileExistsError):
                         os.link(_blob(self._path, digest), _blob(self._staging, digest))
-        self._manifests = whole
+        return whole
 
     def _move_blobs(self, blobs: dict[str, int]) -> None:
         (self._path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)

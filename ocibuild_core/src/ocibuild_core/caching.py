@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.csv_fields import join_fields, split_fields
 from ocibuild_core.errors import UsageError
+from ocibuild_core.places import named_in_ascii
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -106,5 +107,6 @@ def _checked(cache: Cache, origin: str, place: str) -> Cache:
         from ocibuild_core.registry.reference import parse_reference  # noqa: PLC0415  # only where there is one
 
         parse_reference(cache.attributes["ref"])
-    places = {name: os.path.abspath(value) for name, value in cache.attributes.items() if name in _PATHS}  # noqa: PTH100
+    found = {name: os.path.abspath(value) for name, value in cache.attributes.items() if name in _PATHS}  # noqa: PTH100
+    places = {name: named_in_ascii(value) for name, value in found.items()}
     return cache._replace(attributes={**cache.attributes, **places})

@@ -60,3 +60,20 @@ def unreadable(path: Path | str) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return "" if os.access(path, os.R_OK) else "Permission denied"
+
+
+def named_in_ascii(path: Path | str) -> str:
+    """A name of the place for BuildKit's client, which sends the path of a local cache as a header of HTTP/2.
+
+    A header takes printable ASCII alone (google.golang.org/grpc, internal/metadata): where a directory above has other
+    letters, the name is the one from the working directory. Raises UsageError when that has some, too.
+    """
+    text = os.fspath(path)
+    named = next((name for name in (text, os.path.relpath(text)) if name.isascii() and name.isprintable()), None)
+    if named is None:
+        raise UsageError(
+            f"a local cache cannot lie in {os.path.relpath(text)!r}",
+            why="BuildKit takes no path that has other letters than those of ASCII",
+            do="name another directory, or change to one from which it has a name in ASCII",
+        )
+    return named
