@@ -77,6 +77,12 @@ def test_files_of_settings_and_of_arguments_go_by_the_same_rule(tmp_path: Path, 
         resolve([Environment({"BUILD_ARGS_FILE": str(tmp_path / "args.yml")})])
 
 
+def test_a_number_in_a_file_of_settings_is_what_was_written(tmp_path: Path) -> None:
+    (tmp_path / "own.yml").write_text("build-args: {A: 1.10, B: 012345678901, C: 1_000, D: 0x1F}\ndebug: true\n")
+    values = read_file(tmp_path / "own.yml", trusted=True).values
+    assert values == {"build-args": {"A": "1.10", "B": "012345678901", "C": "1_000", "D": "0x1F"}, "debug": True}
+
+
 def test_the_pages_are_what_the_table_says() -> None:
     command = [sys.executable, str(ROOT / "scripts" / "settings_reference.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
