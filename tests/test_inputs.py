@@ -18,6 +18,7 @@ from ocibuild_core.image_args import image_arguments, image_references
 from ocibuild_core.image_files import prepare_images
 from ocibuild_core.inputs import (
     annotation_attributes,
+    chosen_platforms,
     entitlements,
     input_arguments,
     input_options,
@@ -30,6 +31,7 @@ from ocibuild_core.publish import Staging
 from ocibuild_core.settings.model import BuildSettings
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import CommandLine
+from ocibuild_testkit.registry import own_platform
 
 FIELDS = st.lists(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])), min_size=2)
 
@@ -102,6 +104,20 @@ def test_annotations_name_what_they_annotate(text: str, name: str) -> None:
     assert annotation_attributes(settings, "tar") == {}
 
 
+def test_the_platform_local_is_this_machines() -> None:
+    assert chosen_platforms(settle(platforms=("local,linux/s390x", own_platform()))) == (own_platform(), "linux/s390x")
+
+
+def test_one_annotation_may_name_several_parts_of_the_image() -> None:
+    settings = settle(annotations=("index,manifest[linux/amd64],index-descriptor:a=b", "index,other:c=d"))
+    assert annotation_attributes(settings, "image") == {
+        "annotation-index.a": "b",
+        "annotation-manifest[linux/amd64].a": "b",
+        "annotation-index-descriptor.a": "b",
+        "annotation.index,other:c": "d",
+    }
+
+
 @pytest.mark.parametrize(
     ("context", "is_remote", "is_git"),
     [
@@ -148,6 +164,10 @@ def test_an_emulator_of_buildkits_own_counts(tmp_path: Path) -> None:
     emulator.write_text("")
     emulator.chmod(0o755)
     assert can_run("riscv64", str(tmp_path))
+
+
+def test_stages_to_run_again_may_stand_in_one_text() -> None:
+    assert input_options(settle(no_cache_filter=("a,b", "c")))["no-cache"] == "a,b,c"
 
 
 def test_a_warning_is_counted_once_wherever_the_output_is_cut() -> None:

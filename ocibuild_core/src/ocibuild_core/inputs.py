@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ocibuild_core.csv_fields import join_fields, split_fields
 from ocibuild_core.errors import UsageError
 from ocibuild_core.places import closed, is_directory, unreadable
+from ocibuild_core.platforms import native
 from ocibuild_core.settings.values import TOO_LARGE
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ LAYOUT_SCHEME = "oci-layout://"
 _CONTEXT_SCHEMES = ("docker-image://", "https://", "http://", "git://", "ssh://", "git@")
 _LARGEST_SECRET = 500 * 1024
 """What BuildKit takes (session/secrets/secretsprovider/store.go in moby/buildkit)."""
-_ANNOTATION_TYPE = r"(manifest|index|manifest-descriptor|index-descriptor)(\[[^\]]*\])?:(.+)"
+_ANNOTATED_PART = r"(?:manifest|index)(?:-descriptor)?(?:\[[^\]]*\])?"
+_TYPED_ANNOTATION = rf"({_ANNOTATED_PART}(?:,{_ANNOTATED_PART})*):(.+)"
 _ANNOTATED = frozenset({"docker", "oci", "image"})
 
 
@@ -68,7 +70,8 @@ def input_options(settings: BuildSettings) -> dict[str, str]:
     if settings.cgroup_parent:
         options["cgroup-parent"] = settings.cgroup_parent
     if settings.no_cache_filter:
-        options["no-cache"] = join_fields(settings.no_cache_filter)
+        # Split at each comma, whatever quotes say (frontend/dockerui/config.go), so that one text may name several.
+        options["no-cache"] = ",".join(settings.no_cache_filter)
     if settings.source_date_epoch and not _has_build_arg(settings, "SOURCE_DATE_EPOCH"):
         options["build-arg:SOURCE_DATE_EPOCH"] = _seconds(settings)
     if settings.check:
@@ -95,7 +98,7 @@ def chosen_platforms(settings: BuildSettings) -> tuple[str, ...]:
     platforms = tuple(part.strip() for text in settings.platforms for part in text.split(","))
     if settings.platforms and not all(platforms):
         raise UsageError(f"{settings.origin('platforms')}: an empty platform", do="write linux/amd64,linux/arm64")
-    return tuple(dict.fromkeys(platforms))
+    return tuple(dict.fromkeys(native() or part if part == "local" else part for part in platforms))
 
 
 def entitlements(settings: BuildSettings) -> tuple[str, ...]:
@@ -165,7 +168,9 @@ def secret_values(settings: BuildSettings, env: Mapping[str, str]) -> Iterator[S
 
 def annotation_attributes(settings: BuildSettings, output_type: str) -> dict[str, str]:
     """What an output of that type is told about annotations (docs/annotations.md in moby/buildkit)."""
-    return dict(map(_annotation, settings.annotations)) if output_type in _ANNOTATED else {}
+    if output_type not in _ANNOTATED:
+        return {}
+    return {name: pair.value for pair in settings.annotations for name in _annotation_names(pair.key)}
 
 
 def timestamp_attributes(settings: BuildSettings, output_type: str) -> dict[str, str]:
@@ -177,10 +182,14 @@ def timestamp_attributes(settings: BuildSettings, output_type: str) -> dict[str,
     return {"rewrite-timestamp": "true"} if has_date and output_type in _ANNOTATED else {}
 
 
-def _annotation(pair: Pair) -> tuple[str, str]:
-    typed = re.fullmatch(_ANNOTATION_TYPE, pair.key)
-    name = f"annotation-{typed[1]}{typed[2] or ''}.{typed[3]}" if typed else f"annotation.{pair.key}"
-    return name, pair.value
+def _annotation_names(key: str) -> Iterator[str]:
+    """`index,manifest[linux/arm64]:KEY`: an attribute for each part of the image that is annotated."""
+    typed = re.fullmatch(_TYPED_ANNOTATION, key)
+    if not typed:
+        yield f"annotation.{key}"
+        return
+    for part in re.findall(_ANNOTATED_PART, typed[1]):
+        yield f"annotation-{part}.{typed[2]}"
 
 
 def _has_build_arg(settings: BuildSettings, name: str) -> bool:
