@@ -349,3 +349,22 @@ def test_when_one_push_of_several_fails_each_reference_is_told(
     assert f"{good}  pushed\n{refused}  not pushed\n{never}  not pushed\n" in result.stderr
     assert registry.client().tags("part") == ("1",)
     assert files_in(work / "image") == before
+
+
+@pytest.mark.parametrize("place", ["out", "out/cache"])
+def test_a_cache_that_an_output_would_replace_is_refused(work: Path, run: ProgramRunner, place: str) -> None:
+    result = run("build", "-o", "oci,tar=false,dest=out", "--cache-to", f"type=local,dest={place}", ".", cwd=work)
+    assert f"exports a cache to {work / place}, and an output replaces {work / 'out'}" in result.ended_with(2).stderr
+
+
+def test_what_is_pushed_is_told_when_a_later_output_fails(
+    work: Path, run: ProgramRunner, registry: RegistryServer
+) -> None:
+    name = registry.reference("before:1")
+    program = work / "docker"
+    program.write_text("#!/bin/sh\ncat > /dev/null\nexit 1\n")
+    program.chmod(0o755)
+    env = {"PATH": f"{work}:{run.env()['PATH']}"}
+    result = run("build", "-t", name, "--push", "--load", ".", env=env, cwd=work).ended_with(6)
+    assert f"{name}  pushed\n" in result.stderr
+    assert registry.client().tags("before") == ("1",)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.engine_choice import engine_settings
+from ocibuild_core.errors import OcibuildError
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.auth.session import AuthSession
@@ -100,15 +101,29 @@ def build(given: BuildInput) -> None:
         for plan in plans:
             staged = stage(plan, staging)
             solved.append((plan, staged, solve(solving, plan, staged)))
-        if mounts:
-            mounts.take(bound)
-        engine.request_stop()
-        artifacts = [artifact for one in solved for artifact in finish(*one)]
-        publish(artifacts)
-        size = keep_cache(cache, bound, given.talk) if cache else 0
-        if mounts:
-            mounts.keep(bound - size, given.talk)
+        with _told_what_is_pushed(given.talk, plans):
+            if mounts:
+                mounts.take(bound)
+            engine.request_stop()
+            artifacts = [artifact for one in solved for artifact in finish(*one)]
+            publish(artifacts)
+            size = keep_cache(cache, bound, given.talk) if cache else 0
+            if mounts:
+                mounts.keep(bound - size, given.talk)
     _report(given, artifacts, time.monotonic() - started)
+
+
+@contextmanager
+def _told_what_is_pushed(talk: Talk, plans: Sequence[BuildPlan]) -> Iterator[None]:
+    """What has reached a registry stays there: a run that fails after its solves says so."""
+    try:
+        yield
+    except OcibuildError:
+        from ocibuild_core.needs import pushed_images  # noqa: PLC0415  # only for a failure
+
+        for name in (name for plan in plans for name in pushed_images(plan)):
+            talk.say(f"{name}  pushed")
+        raise
 
 
 def _open_mounts(given: BuildInput, engine: Engine, session: AuthSession, staging: Staging) -> CacheMounts | None:
@@ -136,7 +151,7 @@ def plan_targets(
     from ocibuild_core.destinations import refuse_unwritable  # noqa: PLC0415  # the engine starts meanwhile
     from ocibuild_core.engine.environment import for_user_program  # noqa: PLC0415
     from ocibuild_core.exports import ask_for_plan  # noqa: PLC0415
-    from ocibuild_core.plan import plan_build, refuse_conflicts  # noqa: PLC0415
+    from ocibuild_core.plan import plan_build, refuse_conflicts, refuse_lost_caches  # noqa: PLC0415
 
     log = talk.logger()
     plans = [
@@ -152,6 +167,7 @@ def plan_targets(
     ]
     exports = [export for plan in plans for export in plan.exports]
     refuse_conflicts(exports)
+    refuse_lost_caches(settings, exports)
     refuse_unwritable(place for export in exports for place in export.plan.destinations)
     return plans
 

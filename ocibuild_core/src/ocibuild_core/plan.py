@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ocibuild_core.caching import cache_arguments
+from ocibuild_core.caching import cache_arguments, exported_caches
 from ocibuild_core.csv_fields import join_fields, split_fields
 from ocibuild_core.daemon_config import client_tls, daemon_config
 from ocibuild_core.errors import PluginError, UsageError
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 DEFAULT_DIRECTORY = "image"
 DEFAULT_EXPORTERS = ("docker", "digest")
 OCI_EXPORTERS = ("oci", "digest")
+_BUILDX_SPELLINGS = {"registry.insecure": "insecure"}
+"""Options of `--output` that are called otherwise here, because a variable's name holds no dot."""
 
 
 class PlannedExport(NamedTuple):
@@ -104,7 +106,7 @@ def parse_output(text: str, origin: str) -> OutputChoice:
     bare = next((key for key, equals, _ in pairs if not equals), None)
     if bare is not None:
         raise UsageError(f"{origin} {text!r}: {bare!r} is not key=value", do=f"write {origin} NAME,key=value")
-    options = {key.strip(): value for key, _, value in pairs}
+    options = {_BUILDX_SPELLINGS.get(key.strip(), key.strip()): value for key, _, value in pairs}
     name = options.pop("type", "").lower()
     if not name:
         raise UsageError(f"{origin} {text!r}: no exporter is named", do=f"write {origin} docker,dest=image.tar")
@@ -232,5 +234,21 @@ def refuse_conflicts(exports: Iterable[PlannedExport]) -> None:
                 f"an output writes {destination} inside of another's {outer}",
                 why=f"exporters {export.loaded.exporter.name!r} and {writers[outer].loaded.exporter.name!r}; "
                 "what lies at a destination is replaced as a whole",
+                do="give one of them another dest=",
+            )
+
+
+def refuse_lost_caches(settings: BuildSettings, exports: Iterable[PlannedExport]) -> None:
+    """Raise UsageError when a local cache would go where an output is then put in its place."""
+    places = {place: export for export in exports for place in export.plan.destinations}
+    for cache in exported_caches(settings):
+        if cache.type != "local":
+            continue
+        directory = Path(os.path.abspath(cache.attributes["dest"]))  # noqa: PTH100  # as destinations are compared
+        place = next((place for place in (directory, *directory.parents) if place in places), None)
+        if place:
+            raise UsageError(
+                f"{settings.origin('cache_to')} exports a cache to {directory}, and an output replaces {place}",
+                why=f"exporter {places[place].loaded.exporter.name!r}",
                 do="give one of them another dest=",
             )

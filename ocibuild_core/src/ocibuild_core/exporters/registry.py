@@ -39,6 +39,12 @@ class RegistryExporter(Exporter):
             default=False,
             help="Take any certificate, and plain HTTP where there is no TLS",
         ),
+        Option(
+            name="name-canonical",
+            type=OptionType.BOOL,
+            default=False,
+            help="Name it by its digest as well, in an engine that keeps names of images",
+        ),
         *IMAGE_OPTIONS,
     )
 
@@ -51,6 +57,8 @@ class RegistryExporter(Exporter):
             attributes["push-by-digest"] = "true"
         if request.options.flag("insecure"):
             attributes["registry.insecure"] = "true"
+        if request.options.flag("name-canonical"):
+            attributes["name-canonical"] = "true"
         return ExportPlan(outputs=(BuildOutput(type="image", attributes=attributes, has_file=False),))
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
