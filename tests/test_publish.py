@@ -123,3 +123,21 @@ def test_a_directory_does_not_replace_a_file(tmp_path: Path) -> None:
         with pytest.raises(ExportError, match="it is no directory"):
             publish([Artifact(source=made, destination=tmp_path / "image")])
     assert (tmp_path / "image").read_text() == "a file"
+
+
+def test_nothing_is_staged_in_what_is_built_where_that_can_be(tmp_path: Path) -> None:
+    context = tmp_path / "project"
+    (context / "image").mkdir(parents=True)
+    with Staging(context) as staging:
+        staged = staging.beside(context / "image" / "image.tar") / "output"
+        staged.write_text("new")
+        assert not list(context.rglob(".ocibuild-*"))
+        publish([Artifact(destination=context / "image" / "image.tar", description="x", source=staged)])
+    assert (context / "image" / "image.tar").read_text() == "new"
+    assert not list(tmp_path.rglob(".ocibuild-*"))
+
+
+def test_an_output_elsewhere_is_staged_beside_itself(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    with Staging(tmp_path / "project") as staging:
+        assert staging.beside(tmp_path / "out" / "a.tar").parent.parent == tmp_path / "out"

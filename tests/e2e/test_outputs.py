@@ -368,3 +368,27 @@ def test_what_is_pushed_is_told_when_a_later_output_fails(
     result = run("build", "-t", name, "--push", "--load", ".", env=env, cwd=work).ended_with(6)
     assert f"{name}  pushed\n" in result.stderr
     assert registry.client().tags("before") == ("1",)
+
+
+@pytest.mark.parametrize(
+    "output", [(), ("-o", "docker,dest=app.tar"), ("--iidfile", "id")], ids=["image", "file", "id"]
+)
+def test_outputs_inside_of_the_context_leave_the_copy_of_it_cached(
+    output: tuple[str, ...], work: Path, run: ProgramRunner
+) -> None:
+    """Where they are made has another name each time."""
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    first = run("build", *output, ".", cwd=work).succeeded()
+    assert "CACHED" not in first.stdout
+    for made in ("image/image.tar", "image/digest", "app.tar", "id"):
+        (work / made).unlink(missing_ok=True)
+    assert "#4 CACHED" in run("build", *output, ".", cwd=work).succeeded().stdout
+
+
+def test_an_image_that_goes_into_the_next_one_is_told(work: Path, run: ProgramRunner) -> None:
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    assert "what earlier builds wrote" not in run("build", ".", cwd=work).succeeded().stderr
+    said = run("build", ".", cwd=work).succeeded().stderr
+    assert "warning: image/image.tar, image/digest: what earlier builds wrote lies in the context" in said
+    (work / ".dockerignore").write_text("image\n")
+    assert "what earlier builds wrote" not in run("build", ".", cwd=work).succeeded().stderr

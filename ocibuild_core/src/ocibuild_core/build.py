@@ -68,13 +68,14 @@ def build(given: BuildInput) -> None:
         from ocibuild_core.cache_keeping import CACHE_DIRECTORY, cache_bound, keep_cache  # noqa: PLC0415
         from ocibuild_core.exports import check, finish, stage  # noqa: PLC0415
         from ocibuild_core.features import used_features  # noqa: PLC0415
-        from ocibuild_core.inputs import secret_values  # noqa: PLC0415
+        from ocibuild_core.inputs import is_remote_context, secret_values  # noqa: PLC0415
         from ocibuild_core.preparing import make_ready  # noqa: PLC0415
         from ocibuild_core.publish import Staging, publish  # noqa: PLC0415
         from ocibuild_core.solving import Solving, solve  # noqa: PLC0415
 
         plans = plan_targets(given.settings, given.targets, given.talk, given.env)
         check(plans)
+        _warn_of_what_is_taken_along(given, plans)
         bound = cache_bound(given.settings)
         session = stack.enter_context(
             open_session(
@@ -91,7 +92,8 @@ def build(given: BuildInput) -> None:
             session.redactor.add(secret)
         make_ready(given, engine, session, plans)
         engine.require(used_features(given.settings, plans, given.progress))
-        staging = stack.enter_context(Staging())
+        context = None if is_remote_context(given.settings.context) else Path(given.settings.context)
+        staging = stack.enter_context(Staging(context))
         cache = open_cache(Path.cwd() / CACHE_DIRECTORY, staging)
         solving = Solving(given, engine, session, _prepare_images(given.settings, staging), cache)
         mounts = _open_mounts(given, engine, session, staging)
@@ -111,6 +113,20 @@ def build(given: BuildInput) -> None:
             if mounts:
                 mounts.keep(bound - size, given.talk)
     _report(given, artifacts, time.monotonic() - started)
+
+
+def _warn_of_what_is_taken_along(given: BuildInput, plans: Sequence[BuildPlan]) -> None:
+    from ocibuild_core.cache_keeping import CACHE_DIRECTORY  # noqa: PLC0415  # the engine starts meanwhile
+    from ocibuild_core.taken_along import taken_along  # noqa: PLC0415
+
+    places = [place for plan in plans for export in plan.exports for place in export.plan.destinations]
+    state = [Path(given.settings.state_dir)] if given.settings.state_dir else []
+    names = taken_along(given.settings, (*places, Path.cwd() / CACHE_DIRECTORY, *state))
+    if names:
+        given.talk.warn(
+            f"{', '.join(names)}: what earlier builds wrote lies in the context, and COPY . takes it into the image\n"
+            "  do     name it in a .dockerignore, or build another directory"
+        )
 
 
 @contextmanager

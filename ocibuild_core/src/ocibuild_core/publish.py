@@ -29,9 +29,16 @@ _CANNOT_BE_REPLACED = (errno.EXDEV, errno.EBUSY)
 
 
 class Staging:
-    """Private directories beside the final names, removed when the run ends."""
+    """Private directories beside the final names, removed when the run ends.
 
-    def __init__(self) -> None:
+    Args:
+        context: what is built, if that is a directory here. Where an output lies in it, its staging directory is put
+            above it if it can: its name is another each time, and in what is sent it would end up in the image and
+            keep every `COPY .` from the cache.
+    """
+
+    def __init__(self, context: Path | None = None) -> None:
+        self._context = context
         self._stack = ExitStack()
         self._by_parent: dict[Path, Path] = {}
 
@@ -54,8 +61,10 @@ class Staging:
     def _make(self, parent: Path) -> Path:
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            _remove_stale(parent)
-            made = _new_directory(parent, STAGING_PREFIX)
+            place = self._place(parent)
+            for each in {parent, place}:
+                _remove_stale(each)
+            made = _new_directory(place, STAGING_PREFIX)
             lock = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
@@ -67,6 +76,16 @@ class Staging:
         self._stack.callback(os.close, lock)
         self._stack.callback(_remove, made)
         return made
+
+    def _place(self, parent: Path) -> Path:
+        """Where nothing is sent from, if files can be renamed from there to `parent`; else that itself."""
+        if self._context is None:
+            return parent
+        context = self._context.resolve()
+        is_sent = parent.resolve().is_relative_to(context)
+        above = context.parent
+        is_good = is_sent and os.access(above, os.W_OK | os.X_OK) and are_on_one_mount(above, parent)
+        return above if is_good else parent
 
 
 def publish(artifacts: Sequence[Artifact]) -> None:
