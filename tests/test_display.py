@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ocibuild_core.auth.redact import Redactor
 from ocibuild_core.display import Display
+from ocibuild_core.errors import ExportError
 from ocibuild_core.secret import Secret
 
 LOG = b"#1 DONE 0.0s\n------\n > [1/1] RUN x:\n0.1 error: of the step\n------\n"
@@ -73,3 +75,11 @@ def test_a_quiet_build_shows_its_log_when_it_failed() -> None:
     assert out.getvalue() == b""
     assert display.end(failed=True) == "failed to solve: one\nand more of it"
     assert out.getvalue() == LOG
+
+
+def test_a_log_that_finds_no_room_is_an_error_that_says_so() -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        display = Display("plain", full, Redactor().stream())
+        with pytest.raises(ExportError, match="cannot write BuildKit's log to stdout") as caught:
+            display.take(b"#1 DONE\n")
+    assert caught.value.why == "No space left on device"

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from ocibuild_core.failures import Failure, Refusal, refusal_of
+from ocibuild_core.failures import Failure, Refusal, refusal_of, remedy_of_way
+
+ASKING = 'failed to do request: Head "https://r.example:5000/v2/a/manifests/1"'
 
 LOAD = "[internal] load metadata for r.example:5000/team/base:1"
 
@@ -115,3 +117,30 @@ def test_a_cache_that_the_build_went_on_without_is_not_blamed(
     assert [one.host for one in failure.refusals()] == (
         ["r.example"] if "exporting cache to registry" in blamed else []
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        (
+            f"{ASKING}: tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "name the CA that signed its certificate: --registry-ca r.example:5000=FILE",
+        ),
+        (
+            f"{ASKING}: http: server gave HTTP response to HTTPS client",
+            "say that it speaks plain HTTP: --registry-http r.example:5000",
+        ),
+        (
+            f"{ASKING}: tls: first record does not look like a TLS handshake",
+            "say that it speaks plain HTTP: --registry-http r.example:5000",
+        ),
+        (
+            "unexpected status from HEAD request to http://localhost:5000/v2/a/manifests/1: 400 Bad Request",
+            "name the CA that signed its certificate: --registry-ca localhost:5000=FILE",
+        ),
+        (f"{ASKING}: dial tcp: no such host", ""),
+        ('process "/bin/sh -c curl https://r.example/: x509: certificate signed by unknown authority"', ""),
+    ],
+)
+def test_a_registry_spoken_to_in_the_wrong_way_has_a_remedy(text: str, remedy: str) -> None:
+    assert remedy_of_way(text) == remedy

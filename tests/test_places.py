@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from ocibuild_core.errors import UsageError
-from ocibuild_core.places import closed, is_directory, is_file, named_in_ascii, unreadable
+from ocibuild_core.places import closed, find_dockerfile, is_directory, is_file, named_in_ascii, unreadable
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,21 @@ def test_a_place_below_other_letters_is_named_from_here(tmp_path: Path, monkeypa
     assert named_in_ascii(here / "cache") == "cache"
     with pytest.raises(UsageError, match="'cäche'"):
         named_in_ascii(here / "cäche")
+
+
+@pytest.mark.parametrize(
+    ("named", "there", "found"),
+    [
+        ("Dockerfile", ["Dockerfile", "dockerfile"], "Dockerfile"),
+        ("Dockerfile", ["dockerfile"], "dockerfile"),
+        ("Dockerfile", [], None),
+        ("Other", ["other"], None),
+        ("dockerfile", ["Dockerfile"], None),
+    ],
+)
+def test_buildkit_takes_a_dockerfile_in_lower_case_for_one(
+    named: str, there: list[str], found: str | None, tmp_path: Path
+) -> None:
+    for name in there:
+        (tmp_path / name).touch()
+    assert find_dockerfile(str(tmp_path / named)) == (str(tmp_path / found) if found else None)

@@ -161,6 +161,25 @@ def test_a_file_system_without_programs_is_passed_over(sandbox: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+FULL = """
+from ocibuild_core.auth.private_dir import private_directory
+full = place / "full"
+with private_directory({"TMPDIR": str(full)}, outside=[]) as directory:
+    assert directory.parent != full, directory
+assert [path.name for path in full.iterdir()] == ["filling"]
+"""
+
+
+@pytest.mark.e2e
+def test_a_full_file_system_is_passed_over(sandbox: Path) -> None:
+    mounts = (
+        'mkdir "$1/full" && mount -t tmpfs -o size=64k tmpfs "$1/full" && '
+        'dd if=/dev/zero of="$1/full/filling" bs=1k count=48 2>"$1/dd"'
+    )
+    ended = run_in_namespace(mounts, FULL, sandbox)
+    assert ended.returncode == 0, ended.stderr
+
+
 HOLD = """
 import sys, time
 from ocibuild_core.auth.private_dir import private_directory

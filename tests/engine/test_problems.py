@@ -71,6 +71,7 @@ def test_a_daemon_that_dies_while_it_starts_is_noticed_at_once(scene: Scene) -> 
     assert time.monotonic() - started < 20
     assert error.startswith("the engine ended while it started (exit code 3)\n")
     assert "no luck today" in error
+    assert f"mend {scene.directory}/bin/buildkitd, or take it off PATH" in error
 
 
 def test_a_daemon_that_cannot_be_run_says_why(scene: Scene) -> None:

@@ -13,7 +13,7 @@ from ocibuild_core.inputs import (
     is_git_context,
     is_remote_context,
 )
-from ocibuild_core.places import closed, is_directory, is_file
+from ocibuild_core.places import closed, find_dockerfile, is_directory, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ def _lacking_sources(settings: BuildSettings, env: Mapping[str, str]) -> list[Us
         do = "name the directory to build: build [CONTEXT]"
         return [UsageError(f"{where} is not a directory", why=closed(settings.context), do=do)]
     dockerfile = Path(settings.dockerfile or Path(settings.context) / "Dockerfile")
-    if not is_file(dockerfile):
+    if find_dockerfile(str(dockerfile)) is None:
         do = "name the Dockerfile with --file, or the directory to build"
         return [UsageError(f"there is no {dockerfile}", why=closed(dockerfile), do=do)]
     return []

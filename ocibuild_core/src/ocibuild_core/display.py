@@ -6,6 +6,8 @@ import os
 from collections import deque
 from typing import BinaryIO, Protocol
 
+from ocibuild_core.errors import ExportError
+
 _KEPT = 64 * 1024
 """Bytes of a quiet build's log that are shown when it fails: enough for the failed step's output."""
 
@@ -129,3 +131,9 @@ class Display:
         except BrokenPipeError:
             # The reader has gone (`build | head`); the build itself goes on.
             self._out = open(os.devnull, "wb")  # noqa: SIM115, PTH123  # for the rest of the run
+        except OSError as error:
+            raise ExportError(
+                "cannot write BuildKit's log to stdout",
+                why=error.strerror or str(error),
+                do="make room where it goes, or do without it: --quiet",
+            ) from None

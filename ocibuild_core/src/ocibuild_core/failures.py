@@ -48,6 +48,20 @@ _MARKS: tuple[tuple[str, Refusal], ...] = (
 )
 
 
+# What BuildKit says of a registry that it spoke to in the wrong way, in the words of Go's crypto/tls and net/http. On
+# loopback it tries plain HTTP where it does not trust the certificate, and Go's servers answer 400 to that.
+_TRUST = "name the CA that signed its certificate: --registry-ca {host}=FILE"
+_PLAIN = "say that it speaks plain HTTP: --registry-http {host}"
+_WRONG_WAYS: tuple[tuple[str, str], ...] = (
+    (r"https://HOST/.*x509: certificate signed by unknown authority", _TRUST),
+    (
+        r"https://HOST/.*(server gave HTTP response to HTTPS client|first record does not look like a TLS handshake)",
+        _PLAIN,
+    ),
+    (r"http://HOST/v2/\S*: 400 Bad Request", _TRUST),
+)
+
+
 class RegistryRefusal(NamedTuple):
     """A registry that refused during a build.
 
@@ -134,3 +148,14 @@ def _host_in(vertex: str, text: str) -> str:
         return pushed[1]
     urls: Iterable[tuple[str, str]] = re.findall(_URL, text)
     return next((host for host, _ in urls), "")
+
+
+def remedy_of_way(text: str) -> str:
+    """What to do about a registry that BuildKit spoke to in the wrong way; empty for an error of another kind."""
+    if text.startswith(_STEP):
+        return ""
+    for pattern, remedy in _WRONG_WAYS:
+        found = re.search(pattern.replace("HOST", r"([^/\s\"']+)"), text)
+        if found:
+            return remedy.format(host=found[1])
+    return ""

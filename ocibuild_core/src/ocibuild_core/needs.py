@@ -11,6 +11,7 @@ from ocibuild_core.errors import UsageError
 from ocibuild_core.image_args import image_references
 from ocibuild_core.inputs import has_local_dockerfile
 from ocibuild_core.outputs import scanner_image
+from ocibuild_core.places import find_dockerfile
 from ocibuild_core.plan import dockerfile_location
 from ocibuild_core.registry.hosts import DOCKER_HUB, normalise
 from ocibuild_core.registry.reference import parse_reference
@@ -102,9 +103,9 @@ def dockerfile_text(settings: BuildSettings) -> str:
     """The Dockerfile; empty when it cannot be read, or when only the engine has it."""
     if not has_local_dockerfile(settings):
         return ""
-    directory, name = dockerfile_location(settings)
+    path = str(Path(*dockerfile_location(settings)))
     try:
-        return (Path(directory) / name).read_text(encoding="utf-8", errors="replace")
+        return Path(find_dockerfile(path) or path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 

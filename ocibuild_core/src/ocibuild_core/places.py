@@ -35,6 +35,16 @@ def is_directory(path: Path | str) -> bool:
     return os.path.isdir(path)  # noqa: PTH112  # see the module
 
 
+def find_dockerfile(path: str) -> str | None:
+    """The file that BuildKit takes for the Dockerfile `path`, None when there is none.
+
+    Where `Dockerfile` is missing, `dockerfile` will do (frontend/dockerui/config.go in moby/buildkit).
+    """
+    directory, name = os.path.split(path)
+    names = ("Dockerfile", "dockerfile") if name == "Dockerfile" else (name,)
+    return next((found for each in names if is_file(found := os.path.join(directory, each))), None)  # noqa: PTH118  # on the way to the engine
+
+
 def closed(path: Path | str) -> str:
     """Why nobody can tell what is there, for `why` of an error; empty when one can, also when nothing is there."""
     try:

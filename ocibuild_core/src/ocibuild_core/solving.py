@@ -10,7 +10,7 @@ from ocibuild_core.command import solve_arguments
 from ocibuild_core.content_store import NotStoredError, outputs_from_store, plan_for_store, write_archive
 from ocibuild_core.display import Display
 from ocibuild_core.errors import BuildError, ExportError, OcibuildError, raise_all
-from ocibuild_core.failures import Failure
+from ocibuild_core.failures import Failure, remedy_of_way
 from ocibuild_core.inputs import entitlements, secret_variables
 from ocibuild_core.lint import WarningCount, outline_arguments
 from ocibuild_core.needs import pushed_images
@@ -174,7 +174,14 @@ def _explain(failure: Failure, session: AuthSession, said: str, settings: BuildS
     errors = failure.errors()
     if not errors:
         return [BuildError("the build failed", why=failure.reason or said, do=_remedy(failure, settings))]
-    return [BuildError(f"the build failed at {name!r}", why=text, do=_lacking_key(text)) for name, text in errors]
+    return [
+        BuildError(f"the build failed at {name!r}", why=text, do=_remedy_of(text, settings)) for name, text in errors
+    ]
+
+
+def _remedy_of(text: str, settings: BuildSettings) -> str:
+    """For one vertex's error. How registries are spoken to is told to an engine of our own alone."""
+    return _lacking_key(text) or ("" if settings.addr else remedy_of_way(text))
 
 
 def _lacking_key(text: str) -> str:

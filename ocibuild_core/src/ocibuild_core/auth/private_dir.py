@@ -25,6 +25,8 @@ _LONGEST_SOCKET = len("/ocibuild-4194304-00000000/broker.sock")
 _UNMAPPED = 65534
 """The owner of what belongs to nobody in this user namespace (user_namespaces(7), overflowuid)."""
 
+_ROOM = 32 * 1024
+"""Bytes that must find room: a whole disk still takes directories and empty files. The helper is the largest part."""
 _MAKING = 60.0
 """Seconds after which a directory that never got its name is nobody's."""
 
@@ -58,7 +60,7 @@ def private_directory(env: Mapping[str, str], *, outside: Sequence[Path]) -> Ite
     raise UsageError(
         "there is no place for the build's private directory",
         tried=refusals,
-        do="set TMPDIR to a writable directory outside of the working directory, with a short path",
+        do="make room, or set TMPDIR to a writable directory outside of the working directory, with a short path",
     )
 
 
@@ -114,7 +116,7 @@ def _make(parent: Path, name: str) -> tuple[Path, int]:
     unnamed.mkdir(mode=0o700)
     lock = -1
     try:
-        _check_executable(unnamed)
+        _check_usable(unnamed)
         lock = os.open(unnamed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         unnamed.rename(parent / name)
@@ -137,9 +139,10 @@ def _remove(directory: Path) -> None:
         directory.rmdir()
 
 
-def _check_executable(directory: Path) -> None:
+def _check_usable(directory: Path) -> None:
     probe = directory / "probe"
     probe.touch(mode=0o700)
+    probe.write_bytes(bytes(_ROOM))
     # access(2) says no for a file on a file system that is mounted noexec; a program is put here.
     if not os.access(probe, os.X_OK):
         raise OSError(errno.EACCES, "programs cannot be run there (noexec)")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _HELP = """\
 Build a Dockerfile into an OCI image.
 
-CONTEXT is the directory to build, the current one by default. Every flag can be set by its environment variable; flags
-win. BuildKit's log goes to stdout, everything else to stderr.
+CONTEXT is the directory to build, the current one by default. Where a flag names an environment variable, that sets
+it, too; flags win. BuildKit's log goes to stdout, everything else to stderr.
 """
 
 _EPILOG = "Exit codes: 1 build, 2 usage, 3 login, 4 plugin, 5 engine, 6 export, 128+n signal n."

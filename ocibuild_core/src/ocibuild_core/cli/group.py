@@ -58,5 +58,9 @@ def _arguments_of(ctx: click.Context) -> list[str]:
 
 def ocibuild_group() -> click.Command:
     """The command `ocibuild`."""
-    group = _LazyGroup("ocibuild", help="Build images with BuildKit, logged in through plugins.")
+    group = _LazyGroup(
+        "ocibuild",
+        help="Build images with BuildKit, logged in through plugins.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
     return click.version_option(__version__, message="ocibuild %(version)s")(group)

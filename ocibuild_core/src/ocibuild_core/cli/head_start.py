@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from ocibuild_core.engine import launch
 from ocibuild_core.engine_choice import engine_settings
 from ocibuild_core.errors import OcibuildError
+from ocibuild_core.places import find_dockerfile, is_directory
 
 if TYPE_CHECKING:
     from ocibuild_core.cli.settle import Settled
@@ -61,5 +62,5 @@ class HeadStart:
 
 
 def _has_sources(context: str, dockerfile: str | None) -> bool:
-    is_file = os.path.isfile(dockerfile or os.path.join(context, "Dockerfile"))  # noqa: PTH113, PTH118
-    return is_file and os.path.isdir(context)  # noqa: PTH112  # as the line above: pathlib is slower
+    path = dockerfile or os.path.join(context, "Dockerfile")  # noqa: PTH118  # pathlib is slower
+    return find_dockerfile(path) is not None and is_directory(context)

@@ -13,7 +13,7 @@ from ocibuild_core.engine.base import Engine, SlowStartError
 from ocibuild_core.engine.client import Watch
 from ocibuild_core.engine.collection import has_policy, has_secret_history, is_due, prune_arguments
 from ocibuild_core.engine.config import SOCKET
-from ocibuild_core.engine.find import FROM_PATH
+from ocibuild_core.engine.find import FROM_PATH, WHEEL
 from ocibuild_core.engine.log import last_lines
 from ocibuild_core.engine.privileges import remedy_of_root
 from ocibuild_core.engine.process import Capture, capture
@@ -235,12 +235,18 @@ class LocalEngine(Engine):
         if reports.exit_code is None:
             raise self._failed(f"the engine's keeper was killed {when}, and the engine with it")
         ended = signal_name(-reports.exit_code) if reports.exit_code < 0 else f"exit code {reports.exit_code}"
-        raise self._failed(f"the engine ended {when} ({ended})")
+        raise self._failed(f"the engine ended {when} ({ended})", do=self._another_engine())
 
     def _failed(self, summary: str, do: str = "") -> EngineError:
         log = self._state.log
         lines = last_lines(log)
         return EngineError(summary, why=f"the last lines of {log}:\n{lines}", do=self._remedy(lines) or do)
+
+    def _another_engine(self) -> str:
+        """What helps when the fault may lie in a BuildKit that we only found; empty for the wheel's."""
+        if self._programs.origin != FROM_PATH:
+            return ""
+        return f"mend {self._programs.buildkitd}, or take it off PATH and: pip install {WHEEL}"
 
     def _remedy(self, text: str) -> str:
         if "no space left on device" in text:

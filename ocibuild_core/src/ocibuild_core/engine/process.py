@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Python ignores these, and what is ignored stays so over exec.
 _DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ)
 _FIRST_FREE = 3
+_REPLACE = "put one in its place that runs on this machine, or take it off PATH"
 _WAKING = 0.02
 """Seconds between looks at a child where the kernel cannot wake us at its end."""
 
@@ -115,7 +116,7 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], *, output: int | None, ex
     try:
         pid = os.posix_spawn(argv[0], list(argv), env, file_actions=actions, setsigmask=(), setsigdef=_DEFAULTS)
     except OSError as error:
-        raise EngineError(f"{argv[0]} cannot be run", why=error.strerror or str(error)) from None
+        raise EngineError(f"{argv[0]} cannot be run", why=error.strerror or str(error), do=_REPLACE) from None
     return Child(pid)
 
 
