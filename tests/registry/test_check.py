@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from ocibuild_core.credentials import Credential, CredentialKind
@@ -9,6 +10,7 @@ from ocibuild_core.registry.check import RegistryCheck, Verdict
 from ocibuild_core.registry.http import HttpClient
 from ocibuild_core.registry.reference import ImageReference, parse_reference
 from ocibuild_core.secret import Secret
+from ocibuild_testkit.httpd import Handler, HttpServer
 from ocibuild_testkit.registry import (
     Authority,
     Identity,
@@ -126,3 +128,66 @@ def test_a_token_becomes_known_to_whoever_masks(bearer: RegistryServer) -> None:
     RegistryCheck(bearer.address, RIGHT, http=http, learned=learned.append).login()
     assert len(learned) == 1
     assert learned[0].reveal().count(".") == 2
+
+
+def answering(*answers: tuple[int, dict[str, str], bytes]) -> tuple[HttpServer, list[tuple[str, str | None]]]:
+    """A server that gives these answers in turn, and what it was asked, with which authorization."""
+    waiting, asked = list(answers), []
+
+    class Odd(Handler):
+        def _answer(self) -> None:
+            self.body()
+            asked.append((self.command, self.headers.get("Authorization")))
+            status, headers, content = waiting.pop(0)
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_DELETE = _answer  # noqa: N815  # the base class looks for these names
+
+    return HttpServer(Odd), asked
+
+
+@contextmanager
+def serving(server: HttpServer) -> Iterator[None]:
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+
+
+def pushed_to(server: HttpServer) -> Verdict:
+    address = f"127.0.0.1:{server.port}"
+    check = RegistryCheck(address, RIGHT, http=HttpClient(timeout=5), plain_http=True)
+    return check.push(parse_reference(f"{address}/team/new:1")).verdict
+
+
+@pytest.mark.parametrize(
+    "location", ["https://127.0.0.1:{port}/v2/u/1", "http://localhost:{port}/v2/u/1", "http://[bad"]
+)
+def test_the_credential_goes_to_no_address_that_the_registry_names_elsewhere(location: str) -> None:
+    asks = (401, {"WWW-Authenticate": 'Basic realm="x"'}, b"")
+    headers: dict[str, str] = {}
+    server, asked = answering(asks, (202, headers, b""))
+    with serving(server):
+        headers["Location"] = location.format(port=server.port)
+        assert pushed_to(server) is Verdict.OK
+    assert [method for method, _ in asked] == ["POST", "POST"]
+
+
+@pytest.mark.parametrize("realm", ["https://[bad", "https://a b/", "file:///etc/passwd", ""])
+def test_a_token_server_without_an_address_is_unreachable(realm: str) -> None:
+    server, _ = answering((401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'}, b""))
+    with serving(server):
+        assert pushed_to(server) is Verdict.UNREACHABLE
+
+
+def test_a_token_server_that_answers_nonsense_is_unreachable() -> None:
+    headers: dict[str, str] = {}
+    server, _ = answering((401, headers, b""), (200, {}, b"[" * 900_000))
+    with serving(server):
+        headers["WWW-Authenticate"] = f'Bearer realm="http://127.0.0.1:{server.port}/token"'
+        assert pushed_to(server) is Verdict.UNREACHABLE

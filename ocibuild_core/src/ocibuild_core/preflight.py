@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
+from ocibuild_core.auth.calls import Call, CallTimeout, side_by_side
 from ocibuild_core.errors import CredentialError, OcibuildError
 from ocibuild_core.registry.check import CheckResult, Verdict
 from ocibuild_core.registry.reference import parse_reference
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 16
 _SECONDS = 10.0
+_SECONDS_IN_ALL = 40.0
+"""For all that one image takes. One that answers byte by byte is within the limit of each read for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +95,15 @@ def check_images(
         ways: how each registry is spoken to.
         learned: told every token that a registry gave.
     """
-    from concurrent.futures import ThreadPoolExecutor
+    slots = BoundedSemaphore(_AT_ONCE)
+
+    def check(name: str, is_push: bool) -> ImageCheck | OcibuildError:  # noqa: FBT001  # one half of a pair
+        with slots:
+            return _check(name, is_push, resolver=resolver, ways=ways, learned=learned)
 
     wanted = [*((name, False) for name in pulls), *((name, True) for name in pushes)]
-    if not wanted:
-        return []
-    with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(wanted))) as pool:
-        return list(pool.map(lambda item: _check(*item, resolver=resolver, ways=ways, learned=learned), wanted))
+    # In daemons: the workers of a pool would keep a signal from ending the run before the slowest registry does.
+    return [call.result() for call in side_by_side(partial(check, *item) for item in wanted)]
 
 
 def _check(
@@ -112,9 +119,17 @@ def _check(
         answer = resolver.resolve(image.registry)
     except OcibuildError as error:
         return error
-    way = ways.to(image.registry)
-    check = open_check(image.registry, answer.credential, way, seconds=_SECONDS, learned=learned)
-    result = check.push(image) if is_push else check.pull(image)
+
+    def ask() -> CheckResult:
+        way = ways.to(image.registry)
+        check = open_check(image.registry, answer.credential, way, seconds=_SECONDS, learned=learned)
+        return check.push(image) if is_push else check.pull(image)
+
+    try:
+        result = Call(ask).result(_SECONDS_IN_ALL)
+    except CallTimeout:
+        detail = f"no whole answer within {_SECONDS_IN_ALL:g} s"
+        result = CheckResult(verdict=Verdict.UNREACHABLE, detail=detail)
     return ImageCheck(image=str(image), is_push=is_push, who=_who(answer), result=result)
 
 

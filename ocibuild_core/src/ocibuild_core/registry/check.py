@@ -116,6 +116,8 @@ class RegistryCheck:
             return self._ask(method, f"{self._base}{path}", scope)
         except Unreachable as error:
             return CheckResult(verdict=Verdict.UNREACHABLE, detail=str(error))
+        except ValueError:  # of `urllib.parse`, whose text repeats what the registry wrote
+            return CheckResult(verdict=Verdict.UNREACHABLE, detail="it names a token server whose address is none")
 
     def _ask(self, method: str, url: str, scope: str) -> CheckResult:
         first = self._send(method, url, "")
@@ -197,8 +199,13 @@ class RegistryCheck:
         location = response.headers.get("Location")
         if method != "POST" or response.status not in _SUCCESS or not location:
             return
-        target = urljoin(url, location)
-        if urlsplit(target).netloc == urlsplit(url).netloc:
+        try:
+            target = urljoin(url, location)
+            # Not to another host, and not without TLS: the credential goes with it.
+            is_same = urlsplit(target)[:2] == urlsplit(url)[:2]
+        except ValueError:
+            return  # no address: what was begun ends by itself
+        if is_same:
             self._send("DELETE", target, authorization)
 
     def _send(self, method: str, url: str, authorization: str) -> Response:
@@ -228,7 +235,7 @@ def _basic_header(credential: Credential) -> str:
 def _token(response: Response) -> Secret | None:
     try:
         document = json.loads(response.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     token = (document.get("token") or document.get("access_token")) if isinstance(document, dict) else None
     return Secret(token) if isinstance(token, str) and token else None
@@ -239,7 +246,7 @@ def _words(response: Response) -> str:
     try:
         first = json.loads(response.body)["errors"][0]
         text = str(first.get("message") or first.get("code") or "")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
         return ""
     return " ".join(text.split())[:200]
 
