@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from generated import write_or_check
 from ocibuild_basic.provider import BasicProvider
-from ocibuild_core.engine import environment as children
+from ocibuild_core import child_environment as children
 from ocibuild_core.exporters import ocibuild_exporters
 from ocibuild_core.settings.table import FIELDS
 from ocibuild_core.spellings import Owner, spelt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -234,7 +235,9 @@ def test_a_failing_helper_of_a_needed_registry_is_an_error(helpers: HelperDirect
 
 
 def test_a_registry_with_another_port_only_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    assert first(config({"auths": {"localhost:5077": encoded("u:p")}}), "localhost") is None
+    found = config({"auths": {"localhost:5077": encoded("u:p")}})
+    assert first(found, "localhost") is None
+    found.warn_of_other_ports("localhost")
     assert [record.getMessage() for record in caplog.records] == [
         "no login for localhost; there is one for localhost:5077, which is another registry"
     ]
@@ -367,3 +370,11 @@ def test_a_thousand_entries_are_looked_up() -> None:
     many = {f"r{n}.example": encoded("u:p") for n in range(1000)}
     found = config({"auths": many})
     assert all(found.entries(f"r{n}.example") for n in range(1000))
+
+
+def test_a_helper_does_not_see_what_is_ours_to_read(tmp_path: Path) -> None:
+    program = tmp_path / "docker-credential-mine"
+    program.write_text('#!/bin/sh\nprintf \'{"Username":"u","Secret":"%s"}\' "$PASS-$DOCKER_AUTH_CONFIG-$OWN"\n')
+    program.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PASS": "a:b", "DOCKER_AUTH_CONFIG": "{}", "OWN": "his"}
+    assert pair(first(config({"credHelpers": {HOST: "mine"}}, env=env))) == ("u", "--his")

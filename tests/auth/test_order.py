@@ -309,3 +309,12 @@ def test_a_provider_knows_whether_it_was_named_for_the_registry_for_any_or_not_a
     assert asked_as([f"a={HOST}"], "other.example") == (False, False)
     assert asked_as(["a"], HOST) == (True, False)
     assert asked_as([], HOST) == (False, False)
+
+
+@pytest.mark.parametrize(("login", "is_warned"), [(["named"], False), ([], True)])
+def test_a_login_for_another_port_is_told_only_where_nobody_answers(
+    login: list[str], *, is_warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    named = Teller("named", credential("named"), match=Match.GENERIC if login else Match.NO)
+    resolver_of(named, login=login, config=config_for(f"{HOST}:5000")).resolve(HOST)
+    assert bool([record for record in caplog.records if "another registry" in record.getMessage()]) is is_warned

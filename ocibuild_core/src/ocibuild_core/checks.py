@@ -60,7 +60,7 @@ def _lacking_git(settings: BuildSettings, env: Mapping[str, str], where: str) ->
         return []
     import shutil  # noqa: PLC0415  # only for a context in git
 
-    from ocibuild_core.engine.environment import search_path  # noqa: PLC0415
+    from ocibuild_core.child_environment import search_path  # noqa: PLC0415
 
     if shutil.which("git", path=search_path(env.get("PATH", ""), first=Path("/usr/bin"))):
         return []

@@ -13,6 +13,7 @@ from ocibuild_core.auth.config_files import (
     podman_config_paths,
     read_config,
 )
+from ocibuild_core.child_environment import for_user_program
 from ocibuild_core.errors import CredentialError, UsageError
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.hosts import DOCKER_HUB, docker_key, host_of, normalise, split
@@ -67,7 +68,7 @@ class HelperEntry(NamedTuple):
 
         _refuse_registry_token(self.token_entry, f"{self.who}: the entry for {self.server}")
         try:
-            return ask_helper(self.helper, self.server, env=self.env, timeout=self.timeout)
+            return ask_helper(self.helper, self.server, env=for_user_program(self.env), timeout=self.timeout)
         except HelperMissing as error:
             if not self.binding:
                 _log.warning("%s names credsStore %r, but %s; %s", self.who, self.helper, error.summary, error.do)
@@ -98,10 +99,7 @@ class UserConfig:
 
     def entries(self, registry: str) -> list[FileEntry | HelperEntry]:
         """What the configs say for a registry, in order; empty when they say nothing."""
-        found = [entry for position in range(len(self.files)) if (entry := self._entry(position, registry))]
-        if not found:
-            self._warn_of_other_ports(registry)
-        return found
+        return [entry for position in range(len(self.files)) if (entry := self._entry(position, registry))]
 
     def registries(self) -> tuple[str, ...]:
         """The registries that have an entry or a helper of their own."""
@@ -162,7 +160,8 @@ class UserConfig:
             return None
         return FileEntry(who=file.name, reason=f"its auths have {entry_key}", registry=registry, entry=entry)
 
-    def _warn_of_other_ports(self, registry: str) -> None:
+    def warn_of_other_ports(self, registry: str) -> None:
+        """For a registry that nobody has a login for: say so when there is one for another port of its host."""
         others = [name for name in self.registries() if host_of(name) == host_of(registry) and name != registry]
         if others:
             _log.warning("no login for %s; there is one for %s, which is another registry", registry, others[0])

@@ -169,10 +169,13 @@ def _if_automatic(provider: GuardedProvider, registry: str, match: Match) -> Can
 
 
 def _anonymous(rules: Rules, registry: str) -> list[Candidate]:
-    del rules, registry
     return [
         Candidate(
-            step=Step.ANONYMOUS, who="nobody", reason="no one else has a credential", ask=lambda: None, fallback=True
+            step=Step.ANONYMOUS,
+            who="nobody",
+            reason="no one else has a credential",
+            ask=lambda: rules.config.warn_of_other_ports(registry),
+            fallback=True,
         )
     ]
 

@@ -6,9 +6,9 @@ import contextlib
 import pwd
 from typing import TYPE_CHECKING
 
+from ocibuild_core.child_environment import search_path
 from ocibuild_core.doctor.checks import failure, fine, one_line, warning
 from ocibuild_core.engine import rootless
-from ocibuild_core.engine.environment import search_path
 from ocibuild_core.engine.find import find_programs
 from ocibuild_core.engine.privileges import IDS_NEEDED, check_root, few_ids_notice, is_mapped_root, remedy_of_root
 from ocibuild_core.errors import EngineError

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocibuild_core.child_environment import for_buildkitd, search_path
 from ocibuild_core.engine.cgroups import parent_name
 from ocibuild_core.engine.collection import has_policy, has_secret_history
 from ocibuild_core.engine.config import check_extra, merge, own_tables, render
-from ocibuild_core.engine.environment import for_buildkitd, search_path
 from ocibuild_core.engine.find import find_programs
 from ocibuild_core.engine.keeper import DaemonJob, Isolation, KeeperJob, start_keeper
 from ocibuild_core.engine.privileges import check_root, few_ids_notice, is_mapped_root

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from ocibuild_core.engine.environment import for_user_program
+from ocibuild_core.child_environment import for_user_program
 from ocibuild_core.engine.find import find_on_path
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any
 
+from ocibuild_core.child_environment import for_buildctl
 from ocibuild_core.engine.client import ClientRun
-from ocibuild_core.engine.environment import for_buildctl
 from ocibuild_core.engine.events import events_of, reason_of
 from ocibuild_core.engine.process import capture
 from ocibuild_core.errors import EngineError

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ocibuild_core.engine.environment import for_buildctl, for_buildkitd, for_user_program, search_path
+from ocibuild_core.child_environment import for_buildctl, for_buildkitd, for_user_program, search_path
 
 PRIVATE = {
     "PASS": "alice:secret",
