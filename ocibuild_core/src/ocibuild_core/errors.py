@@ -53,12 +53,6 @@ class OcibuildError(Exception):
         rows = (("why", self.why), ("tried", ", ".join(self.tried)), ("do", self.do))
         return "\n".join([self.summary, *(_row(name, text) for name, text in rows if text)])
 
-    def mask(self, masked: Callable[[str], str]) -> None:
-        """Mask secrets in every text, in place: they quote what other programs say, which knows no secret as one."""
-        self.summary, self.why, self.do = masked(self.summary), masked(self.why), masked(self.do)
-        self.tried = tuple(map(masked, self.tried))
-        self.args = (self.summary,)
-
 
 class UsageError(OcibuildError):
     """A setting is missing, malformed or in conflict with another. Nothing was started."""
@@ -117,12 +111,6 @@ class Failures(OcibuildError):  # noqa: N818  # several errors
         super().__init__(self.errors[0].summary)
         self.exit_code = first_stage(error.exit_code for error in errors)  # type: ignore[misc]  # a class constant everywhere else
 
-    def mask(self, masked: Callable[[str], str]) -> None:
-        """See `OcibuildError.mask`."""
-        for error in self.errors:
-            error.mask(masked)
-        super().mask(masked)
-
     def __str__(self) -> str:
         by_rows: dict[object, list[OcibuildError]] = {}
         for error in self.errors:
@@ -147,12 +135,21 @@ def raise_all(errors: Sequence[OcibuildError]) -> None:
 
 @contextmanager
 def masked_errors(masked: Callable[[str], str]) -> Iterator[None]:
-    """Mask the secrets in errors that leave the block; see `OcibuildError.mask`."""
+    """Mask the secrets in errors that leave the block: they quote other programs, which know no secret as one."""
     try:
         yield
     except OcibuildError as error:
-        error.mask(masked)
+        _mask(error, masked)
         raise
+
+
+def _mask(error: OcibuildError, masked: Callable[[str], str]) -> None:
+    """In place, so that traceback and cause stay."""
+    for inner in error.errors if isinstance(error, Failures) else ():
+        _mask(inner, masked)
+    error.summary, error.why, error.do = masked(error.summary), masked(error.why), masked(error.do)
+    error.tried = tuple(map(masked, error.tried))
+    error.args = (error.summary,)
 
 
 def _row(name: str, text: str) -> str:
