@@ -83,3 +83,18 @@ def test_malformed_files_are_left_to_buildkit(text: str) -> None:
 )
 def test_expansion(text: str, expanded: str | None) -> None:
     assert expand(text, {"A": "1", "E": ""}) == expanded
+
+
+def test_a_tab_separates_as_a_space_does() -> None:
+    assert [use.reference for use in needed_images("FROM\tr.example/a:1\n")] == ["r.example/a:1"]
+
+
+def test_only_a_line_feed_ends_a_line() -> None:
+    text = "FROM r.example/a:1\r\n# form feed\x0cFROM r.example/b:1\u2028FROM r.example/c:1\n"
+    assert [use.reference for use in needed_images(text)] == ["r.example/a:1"]
+
+
+def test_the_platform_chooses_a_stage() -> None:
+    text = "FROM r.example/a:1 AS base-amd64\nFROM r.example/b:1 AS base-arm64\nFROM base-${TARGETARCH}\n"
+    found = needed_images(text, platform_args={"TARGETARCH": "arm64"})
+    assert [use.reference for use in found] == ["r.example/b:1"]

@@ -66,6 +66,10 @@ def test_a_refusal_is_read_from_the_events(vertex: str, text: str, host: str, re
         'process "/bin/sh -c echo 401 Unauthorized https://r.example/" did not complete successfully: exit code: 1',
         "failed to do request: dial tcp 127.0.0.1:1: connect: connection refused",
         "not found",
+        (
+            "failed to fetch remote https://git.example/x.git: git stderr:\nremote: HTTP Basic: Access denied\n"
+            "fatal: unable to access 'https://git.example/x.git/': The requested URL returned error: 403"
+        ),
     ],
 )
 def test_other_errors_are_no_refusals(text: str) -> None:
@@ -91,6 +95,12 @@ def test_what_was_pushed_before_another_push_failed_is_known() -> None:
         {"vertexes": [{"digest": "v", "name": "exporting", "error": "failed to push s.example/a:1: denied"}]}
     )
     assert failure.pushed() == ("r.example/a:1",)
+
+
+def test_a_git_server_that_refuses_is_no_registry() -> None:
+    vertex = "[internal] load git source git@git.example:org/repo.git#main"
+    text = "failed to fetch remote git@git.example:org/repo.git: git stderr:\nPermission denied (publickey)."
+    assert refusal_of(vertex, text) is None
 
 
 IMPORT = {"digest": "i", "name": "importing cache manifest from r.example/c:1", "error": "401 Unauthorized"}

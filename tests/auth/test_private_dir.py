@@ -263,3 +263,13 @@ def test_an_ordinary_user_gets_one(run: ProgramRunner, ordinary_user: OrdinaryUs
     sandbox.chmod(0o755)
     ended = run(sys.executable, "-c", program, "/root/none", cwd=sandbox, user=ordinary_user).succeeded()
     assert ended.stdout.startswith("/tmp/ocibuild-")
+
+
+@pytest.mark.needs_root
+def test_never_where_a_directory_above_is_somebody_elses(sandbox: Path) -> None:
+    """Whoever owns it may put another in the place of what lies in it."""
+    own = sandbox / "theirs" / "own"
+    own.mkdir(parents=True)
+    os.chown(own.parent, 12345, -1)
+    with private_directory({"TMPDIR": str(own)}, outside=[]) as directory:
+        assert not directory.is_relative_to(own)

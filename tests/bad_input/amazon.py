@@ -95,8 +95,11 @@ def _(given: Case) -> None:
     for bad in ("12345678901", "1234567890123", "１２３４５６７８９０１２"):
         given.fails(2, BLAME, "REGISTRIES", bad, "is no AWS account id", **env, REGISTRIES=bad)
     given.fails(2, "in quotes", **env, REGISTRIES="12345678901")
-    given.demo.settings("auth:\n  ecr:\n    registries: [012345670123]\n")
+    given.demo.settings("auth:\n  ecr:\n    registries: [12345670123]\n")
     given.fails(2, "registries", "in quotes", **env)
+    with amazon(given) as aws:  # in a file of ours the zero is not lost
+        given.demo.settings("auth:\n  ecr:\n    registries: [012345670123]\n")
+        assert aws.registries() == ["012345670123.dkr.ecr.eu-west-1.amazonaws.com"]
 
 
 @case("> 10 registries")

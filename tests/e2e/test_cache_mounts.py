@@ -161,7 +161,7 @@ def test_a_failed_build_and_a_killed_one_leave_what_was_kept(own_build: Builder,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 60
-        while not any(path.stat().st_size > 10**6 for path in mounts.glob(".ocibuild-*/*/*.tar.gz")):
+        while not any(path.stat().st_size > 10**6 for path in own_build.work.parent.glob(".ocibuild-*/*/*.tar.gz")):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.005)

@@ -158,7 +158,7 @@ class Demo:
     def settings(self, text: str) -> None:
         """The user's own file of settings."""
         path = self.home / ".config" / "ocibuild.yml"
-        path.parent.mkdir()
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
 
     def docker_config(self, document: object, mode: int = 0o600) -> Path:

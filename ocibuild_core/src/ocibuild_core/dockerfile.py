@@ -68,6 +68,7 @@ def needed_images(
     target: str | None = None,
     build_args: Mapping[str, str] = _NOTHING,
     contexts: Sequence[str] = (),
+    platform_args: Mapping[str, str] = _NOTHING,
 ) -> tuple[ImageUse, ...]:
     """The images that building `target` asks registries for, each reference once, in the order of the file.
 
@@ -76,12 +77,13 @@ def needed_images(
         target: the stage to build; None means the last one. Stages that it does not need are left out.
         build_args: they override the defaults of ARGs before the first FROM.
         contexts: names of further build contexts, which stand before images of the same name.
+        platform_args: what `TARGETARCH` and its kin hold; a FROM may use them without an ARG.
 
     A reference whose variables cannot be expanded is left out. Never raises: what is malformed is BuildKit's to say.
     """
-    lines = text.splitlines()
+    lines = _lines(text)
     directives, escape = _directives(lines)
-    stages = _stages(_instructions(lines, escape), build_args)
+    stages = _stages(_instructions(lines, escape), build_args, platform_args)
     uses = [use for use in directives if use.purpose == "# syntax"]
     uses += [use for stage in _reachable(stages, target) for use in (stage.base, *stage.uses)]
     own_names = {stage.name for stage in stages} | {name.lower() for name in contexts} | {"scratch", "context"}
@@ -102,7 +104,7 @@ def needed_instructions(
         target: the stage to build; None means the last one.
         build_args: they override the defaults of ARGs before the first FROM.
     """
-    lines = text.splitlines()
+    lines = _lines(text)
     _, escape = _directives(lines)
     for instruction in _instructions(lines, escape):
         if instruction.keyword == "FROM":
@@ -114,14 +116,14 @@ def needed_instructions(
 
 def stage_names(text: str) -> tuple[str, ...]:
     """The names of the Dockerfile's stages, in its order, in lower case as BuildKit takes them."""
-    lines = text.splitlines()
+    lines = _lines(text)
     _, escape = _directives(lines)
     return tuple(stage.name for stage in _stages(_instructions(lines, escape), {}) if stage.name)
 
 
 def argument_names(text: str) -> tuple[str, ...]:
     """The names of the Dockerfile's ARGs, each once."""
-    lines = text.splitlines()
+    lines = _lines(text)
     _, escape = _directives(lines)
     words = (one.rest.split() for one in _instructions(lines, escape) if one.keyword == "ARG")
     return tuple(dict.fromkeys(word.partition("=")[0] for some in words for word in some))
@@ -132,7 +134,7 @@ def first_run_on_target(text: str, *, target: str | None = None) -> int:
 
     A stage whose FROM names a platform of its own runs on that one, as does what is built from it.
     """
-    lines = text.splitlines()
+    lines = _lines(text)
     _, escape = _directives(lines)
     stages = _reachable(_stages(_instructions(lines, escape), {}), target)
     return next((stage.first_run for stage in stages if stage.first_run and not _is_fixed(stage, stages)), 0)
@@ -149,6 +151,11 @@ def _is_fixed(stage: _Stage, stages: Sequence[_Stage]) -> bool:
         seen.add(base)
         stage = found
     return "TARGETPLATFORM" not in stage.platform
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as BuildKit has them: nothing but a line feed ends one (Go's `bufio.ScanLines`)."""
+    return [line.removesuffix("\r") for line in text.split("\n")]
 
 
 def _directives(lines: Sequence[str]) -> tuple[list[ImageUse], str]:
@@ -179,9 +186,10 @@ def _instructions(lines: Sequence[str], escape: str) -> Iterator[Instruction]:
         if stripped.endswith(escape):
             joined += stripped[:-1] + " "
             continue
-        keyword, _, rest = (joined + stripped).partition(" ")
+        keyword, *more = (joined + stripped).split(maxsplit=1)
+        rest = more[0] if more else ""
         joined = ""
-        yield Instruction(keyword.upper(), rest.strip(), start)
+        yield Instruction(keyword.upper(), rest, start)
         if keyword.upper() in _HEREDOC_INSTRUCTIONS:
             for dash, _, word in re.findall(_HEREDOC, rest):
                 _skip_heredoc(rows, word, strip_tabs=bool(dash))
@@ -193,9 +201,11 @@ def _skip_heredoc(rows: Iterator[tuple[int, str]], word: str, *, strip_tabs: boo
             return
 
 
-def _stages(instructions: Iterator[Instruction], build_args: Mapping[str, str]) -> list[_Stage]:
+def _stages(
+    instructions: Iterator[Instruction], build_args: Mapping[str, str], platform_args: Mapping[str, str] = _NOTHING
+) -> list[_Stage]:
     stages: list[_Stage] = []
-    variables: dict[str, str] = {}
+    variables = dict(platform_args)
     for instruction in instructions:
         if stages and instruction.keyword != "FROM":
             stages[-1].instructions.append(instruction)

@@ -23,6 +23,8 @@ _OF_CACHES = ("importing cache manifest from ", "exporting cache to ")
 (solver/llbsolver/bridge.go and solver.go in moby/buildkit)."""
 _STEP = ("process ", "executor failed")
 """How BuildKit begins the error of a Dockerfile's own step; the rest is the step's text, not a registry's."""
+_GIT = "git stderr:"
+"""What BuildKit puts before git's own words (util/gitutil/git_cli.go): who refused there is no registry."""
 
 
 class Refusal(Enum):
@@ -124,7 +126,7 @@ class Failure:
 
 def refusal_of(vertex: str, text: str) -> RegistryRefusal | None:
     """The refusal behind one vertex's error, or None when the error is of another kind."""
-    if text.startswith(_STEP):
+    if text.startswith(_STEP) or _GIT in text:
         return None
     lowered = text.lower()
     refusal = next((kind for mark, kind in _MARKS if mark in lowered), None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ocibuild_core.csv_fields import join_fields, split_fields
 from ocibuild_core.errors import UsageError
 from ocibuild_core.places import closed, is_directory, unreadable
-from ocibuild_core.platforms import native
+from ocibuild_core.platforms import native, normal, variables
 from ocibuild_core.settings.values import TOO_LARGE
 
 if TYPE_CHECKING:
@@ -99,6 +99,14 @@ def chosen_platforms(settings: BuildSettings) -> tuple[str, ...]:
     if settings.platforms and not all(platforms):
         raise UsageError(f"{settings.origin('platforms')}: an empty platform", do="write linux/amd64,linux/arm64")
     return tuple(dict.fromkeys(native() or part if part == "local" else part for part in platforms))
+
+
+def platform_arguments(settings: BuildSettings) -> list[dict[str, str]]:
+    """What `TARGETARCH` and its kin hold, for each platform; none where an engine elsewhere has its own."""
+    here = native()
+    if settings.addr or not here:
+        return []
+    return [variables(normal(target), built_on=here) for target in chosen_platforms(settings) or (here,)]
 
 
 def entitlements(settings: BuildSettings) -> tuple[str, ...]:

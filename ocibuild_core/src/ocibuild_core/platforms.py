@@ -35,3 +35,20 @@ def native() -> str:
     """This machine's; empty where what the kernel calls it is not known here."""
     machine = os.uname().machine
     return normal(machine) if machine in _MACHINES else ""
+
+
+def variables(target: str, *, built_on: str) -> dict[str, str]:
+    """What a Dockerfile may ask for (docs.docker.com/reference/dockerfile, "Automatic platform ARGs").
+
+    Args:
+        target: the platform that is built for, in its one spelling.
+        built_on: the engine's.
+    """
+    return _parts("TARGET", target) | _parts("BUILD", built_on)
+
+
+def _parts(prefix: str, name: str) -> dict[str, str]:
+    system, _, rest = name.partition("/")
+    architecture, _, variant = rest.partition("/")
+    parts = {"PLATFORM": name, "OS": system, "ARCH": architecture, "VARIANT": variant}
+    return {f"{prefix}{part}": value for part, value in parts.items()}

@@ -99,10 +99,11 @@ def _checked_place(parent: Path, outside: Sequence[Path]) -> Path:
 
 def _check_trust(place: Path) -> None:
     """Nobody else may put a directory of his own in the place of ours: it names a program that will be run."""
-    if place.stat().st_uid not in (0, os.geteuid(), _UNMAPPED):
-        raise OSError(errno.EPERM, "it belongs to another user")
     for directory in (place, *place.parents):
-        mode = directory.stat().st_mode
+        info = directory.stat()
+        mode = info.st_mode
+        if info.st_uid not in (0, os.geteuid(), _UNMAPPED):
+            raise OSError(errno.EPERM, f"{directory} belongs to another user")
         if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
             raise OSError(errno.EPERM, f"others may write to {directory}, which is not sticky")
 

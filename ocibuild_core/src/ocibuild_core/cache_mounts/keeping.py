@@ -14,10 +14,9 @@ from ocibuild_core.cache_mounts.found import FoundMounts, cache_mounts
 from ocibuild_core.cache_mounts.interpreter import install
 from ocibuild_core.csv_fields import join_fields
 from ocibuild_core.errors import EngineError, ExportError
-from ocibuild_core.inputs import chosen_platforms, is_remote_context
+from ocibuild_core.inputs import is_remote_context, platform_arguments
 from ocibuild_core.needs import dockerfile_text
 from ocibuild_core.places import is_directory
-from ocibuild_core.platforms import native
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -192,8 +191,10 @@ def find_mounts(settings: BuildSettings, text: str) -> FoundMounts:
         text: the Dockerfile; empty when only the engine has it.
     """
     build_args = {pair.key: pair.value for pair in settings.build_args}
+    known = platform_arguments(settings)
+    platform_args = known[0] if len(known) == 1 else {}
     found = [
-        cache_mounts(text, target=target, build_args=build_args, platform_args=_platform_args(settings))
+        cache_mounts(text, target=target, build_args=build_args, platform_args=platform_args)
         for target in (*settings.additional_targets, settings.target)
     ]
     return FoundMounts(
@@ -205,22 +206,6 @@ def find_mounts(settings: BuildSettings, text: str) -> FoundMounts:
 def namespace_of(settings: BuildSettings) -> str | None:
     """What the build's mounts are kept apart by; None without."""
     return next((pair.value for pair in reversed(settings.build_args) if pair.key == _NAMESPACE), None)
-
-
-def _platform_args(settings: BuildSettings) -> dict[str, str]:
-    """What a Dockerfile may ask for (docs.docker.com/reference/dockerfile, "Automatic platform ARGs")."""
-    here = native()
-    platforms = chosen_platforms(settings) or (here,)
-    if settings.addr or len(platforms) > 1 or not here:
-        return {}
-    return {**_parts("TARGET", platforms[0]), **_parts("BUILD", here)}
-
-
-def _parts(prefix: str, name: str) -> dict[str, str]:
-    system, _, rest = name.partition("/")
-    architecture, _, variant = rest.partition("/")
-    parts = {"PLATFORM": name, "OS": system, "ARCH": architecture, "VARIANT": variant}
-    return {f"{prefix}{part}": value for part, value in parts.items()}
 
 
 def _quoted(text: str) -> str:

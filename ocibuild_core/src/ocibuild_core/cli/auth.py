@@ -191,6 +191,7 @@ class _OfRegistries(NamedTuple):
 def _uses(flags: dict[str, Any], *, optional: bool) -> tuple[ImageUse, ...]:
     """The images of the Dockerfile; of none when something else was named and no --file."""
     from ocibuild_core.dockerfile import needed_images  # noqa: PLC0415
+    from ocibuild_core.platforms import native, variables  # noqa: PLC0415
 
     path = flags["dockerfile"]
     if path is None and optional:
@@ -200,8 +201,21 @@ def _uses(flags: dict[str, Any], *, optional: bool) -> tuple[ImageUse, ...]:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise UsageError(f"cannot read {path}", why=error.strerror or "", do="name a host, or --file") from None
-    pairs = (text.partition("=") for text in flags["build_args"])
-    return needed_images(text, target=flags["target"], build_args={name: value for name, _, value in pairs})
+    here = native()
+    return needed_images(
+        text,
+        target=flags["target"],
+        build_args=dict(_build_args(flags["build_args"])),
+        platform_args=variables(here, built_on=here) if here else {},
+    )
+
+
+def _build_args(given: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Name and value; one that was given without a value has it from the environment, if it is there."""
+    for text in given:
+        name, equals, value = text.partition("=")
+        if equals or name in os.environ:
+            yield name, value if equals else os.environ[name]
 
 
 def _reasons(uses: Sequence[ImageUse]) -> list[tuple[str, str]]:
