@@ -126,6 +126,15 @@ def test_logout_of_a_user_by_name_reaches_what_another_program_stored(
     assert provider.logout(ask.login(HOST, username="alice")) == f"forgotten for {HOST}: alice"
 
 
+def test_logout_from_docker_hub_reaches_what_stands_under_docker_s_own_key(
+    provider: BasicProvider, ask: Asker, secret_service: SecretService
+) -> None:
+    secret_service.run("import keyring; keyring.set_password('https://index.docker.io/v1/', 'alice', 'secret')")
+
+    assert provider.logout(ask.login("docker.io", username="alice")) == "forgotten for docker.io: alice"
+    assert provider.get(ask.request("docker.io")) is None
+
+
 def test_list_needs_no_keyring(provider: BasicProvider, ask: Asker, secret_service: SecretService) -> None:
     provider.store(ask.request(HOST), Credential(username="alice", secret=Secret("secret")))
     secret_service.lock()

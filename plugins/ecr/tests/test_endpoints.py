@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_aws import AwsServer, Cloud, Machine
+from fake_aws import AwsServer, Cloud, Issuer, Machine
 from fake_aws.asking import OWN, Asker
 from fake_aws.places import place_of, suffix
 from ocibuild_core.plugin import CredentialError
@@ -97,6 +97,20 @@ def test_a_ca_may_be_named_in_the_usual_ways(behind: Asker, cloud: Cloud, ca: st
     ask = behind.with_env(keys.env(), {"AWS_CA_BUNDLE": ""}, {variable: ca})
 
     assert ask.login(OWN).username == "AWS"
+
+
+def test_so_it_counts_for_a_role_that_a_profile_takes_with_a_web_identity(
+    behind: Asker, cloud: Cloud, ca: str, tmp_path: Path, issuer: Issuer, ci_token: Callable[..., str]
+) -> None:
+    role = cloud.add_role(
+        "arn:aws:iam::123456789012:role/ci", issuer=issuer, audience="sts.amazonaws.com", subject="repo:team/app"
+    )
+    (tmp_path / "token").write_text(ci_token())
+    (tmp_path / "config").write_text(f"[profile ci]\nrole_arn={role}\nweb_identity_token_file={tmp_path}/token\n")
+
+    ask = behind.with_env(AWS_CA_BUNDLE="", SSL_CERT_FILE=ca, AWS_CONFIG_FILE=str(tmp_path / "config"))
+
+    assert ask.login(OWN, profile="ci").username == "AWS"
 
 
 def test_an_unknown_ca_is_said_with_the_variable_to_set(behind: Asker, cloud: Cloud) -> None:

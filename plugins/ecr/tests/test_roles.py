@@ -6,10 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import jwt
 import pytest
 from fake_aws import Cloud, Issuer, Machine
 from fake_aws.asking import OWN, Asker
-from ocibuild_core.plugin import CredentialError, Secret
+from ocibuild_core.plugin import CredentialError, CredentialsUnavailable, Secret
 
 A, B = "111111111111", "222222222222"
 USER = "arn:aws:iam::123456789012:user/ci"
@@ -118,6 +119,25 @@ class TestWebIdentity:
         nobody.login(REGISTRY_B, role_arn=(role, PULL_B), web_identity_token=token)
 
         assert callers(cloud) == [f"arn:aws:sts::{B}:assumed-role/pull/ocibuild"]
+
+    def test_roles_of_accounts_alone_leave_public_pulls_anonymous(
+        self, nobody: Asker, role: str, ci_token: Callable[..., str]
+    ) -> None:
+        options = {"role_arn": (f"{A}={role}",), "web_identity_token": Secret(ci_token())}
+
+        assert nobody.login(REGISTRY_A, **options).username == "AWS"
+        assert nobody.get("public.ecr.aws", **options) is None
+        with pytest.raises(CredentialsUnavailable, match=f"no role to assume with it for {B}") as caught:
+            nobody.get(REGISTRY_B, **options)
+        assert f"ECR_ROLE_ARN {B}=ARN" in caught.value.do
+
+    @pytest.mark.parametrize("exp", [1700000000000, 1e300, float("nan"), True, "soon", {"a": 1}])
+    def test_a_token_with_an_odd_end_is_refused_by_aws_alone(self, nobody: Asker, role: str, exp: object) -> None:
+        token = Secret(jwt.encode({"iss": "https://ci.example\n", "exp": exp}, "-" * 32))
+
+        with pytest.raises(CredentialError, match="AWS refused the OIDC token") as caught:
+            nobody.get(REGISTRY_A, role_arn=(role,), web_identity_token=token)
+        assert caught.value.why.endswith(f"the token says iss=https://ci.example , exp={exp}")
 
     def test_keys_in_the_environment_do_not_matter_then(
         self, ask: Asker, role: str, ci_token: Callable[..., str], cloud: Cloud

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -136,13 +137,26 @@ class TestProfile:
         with pytest.raises(CredentialError, match="the source of AWS credentials failed"):
             nobody.get(OWN)
 
+    def test_a_program_that_hangs_is_killed_before_the_deadline(
+        self, nobody: Asker, aws_dir: Path, tmp_path: Path
+    ) -> None:
+        (aws_dir / "config").write_text(
+            f"[default]\ncredential_process = sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60'\n"
+        )
+
+        with pytest.raises(CredentialError, match="the source of AWS credentials failed") as caught:
+            replace(nobody, timeout=1).get(OWN)
+        assert "gave no answer within" in caught.value.why
+        pid = int((tmp_path / "pid").read_text())
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
 
 class TestSso:
     @pytest.fixture(autouse=True)
-    def profile(self, aws_dir: Path, aws: AwsServer) -> None:
+    def profile(self, aws_dir: Path) -> None:
         (aws_dir / "config").write_text(
             "[profile sso]\nsso_session=corp\nsso_account_id=123456789012\nsso_role_name=node\n"
-            f"endpoint_url={aws.url}\n"
             "[sso-session corp]\nsso_region=eu-west-1\nsso_start_url=https://corp.example/start\n"
         )
 
@@ -160,6 +174,16 @@ class TestSso:
         found = nobody.login(OWN, profile="sso")
 
         assert found.detail == "arn:aws:sts::123456789012:assumed-role/node/sso via SSO (profile sso)"
+
+    def test_a_portal_that_hangs_is_left_before_the_deadline(
+        self, nobody: Asker, aws_dir: Path, cloud: Cloud, aws: AwsServer
+    ) -> None:
+        self.log_in(aws_dir, cloud.add_sso_session(NODE), hours=1)
+        aws.hangs.set()
+
+        with pytest.raises(CredentialError, match="no answer from") as caught:
+            replace(nobody, timeout=1.5).get(OWN, profile="sso")
+        assert "read timeout" in caught.value.why
 
     def test_without_a_session_the_command_is_named(self, nobody: Asker) -> None:
         with pytest.raises(CredentialError, match="no valid AWS SSO session") as caught:

@@ -202,7 +202,27 @@ def test_a_refused_token_address_is_an_error(ask: Asker, pool: PoolProvider, tok
     source = {"url": token_service.url, "headers": {"Authorization": "Bearer wr0ng-token"}}
     with pytest.raises(CredentialError, match="Unable to retrieve Identity Pool subject token") as caught:
         ask(key_json=json.dumps(config(pool, source)))
+    assert caught.value.why.endswith(": 127.0.0.1 answered 401")
     assert "wr0ng-token" not in str(caught.value)
+
+
+def test_a_github_job_without_permission_hears_which_one(
+    ask: Asker, pool: PoolProvider, token_service: TokenService
+) -> None:
+    del pool
+    ask.env |= {"ACTIONS_ID_TOKEN_REQUEST_URL": token_service.url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "stale"}
+    with pytest.raises(CredentialError, match="via GitHub's OIDC token") as caught:
+        ask(workload_identity_provider=POOL)
+    assert "id-token: write" in caught.value.do
+
+
+@pytest.mark.parametrize("source", [{"file": "/"}, {"certificate": {"use_default_certificate_config": True}}])
+def test_a_source_without_a_token_is_an_error_with_a_remedy(
+    source: dict[str, Any], ask: Asker, pool: PoolProvider
+) -> None:
+    with pytest.raises(CredentialError, match="Google gave no token") as caught:
+        ask(key_json=json.dumps(config(pool, source)))
+    assert caught.value.do
 
 
 def test_a_config_for_a_workload_of_aws(

@@ -38,6 +38,13 @@ def test_a_key_file_is_found_by_googles_variable(ask: Asker, key: dict[str, str]
     assert ask().detail == f"service account {EMAIL} via GOOGLE_APPLICATION_CREDENTIALS ({path})"
 
 
+def test_a_key_whose_line_ends_a_template_has_made_true_ones_is_read(ask: Asker, key: dict[str, str]) -> None:
+    text = json.dumps(key).replace("\\n", "\n")
+    assert "-----\n" in text
+    assert ask(key_json=text).detail == f"service account {EMAIL} via GCR_KEY_JSON"
+    assert json.loads(ask(key_json=text, key_as="password").secret.reveal()) == key
+
+
 def test_the_options_key_wins_over_googles_variable(ask: Asker, key: dict[str, str]) -> None:
     ask.env["GOOGLE_APPLICATION_CREDENTIALS"] = "/nowhere"
     assert ask(key_json=json.dumps(key)).detail.endswith("via GCR_KEY_JSON")

@@ -38,6 +38,7 @@ STS = "https://sts.googleapis.com/v1/token"
         ("http://t.example:8080/", {"HTTP_PROXY": "http://p:1", "NO_PROXY": "t.example:8080"}, None),
         ("http://t.example:8081/", {"HTTP_PROXY": "http://p:1", "NO_PROXY": "t.example:8080"}, "http://p:1"),
         ("http://169.254.169.254/", {"HTTP_PROXY": "http://p:3128"}, None),
+        ("http://[fd00:ec2::254]/latest/", {"HTTP_PROXY": "http://p:3128"}, None),
         ("http://metadata.google.internal/x", {"ALL_PROXY": "http://p:3128"}, None),
         ("http://10.0.0.1:80/x", {"HTTP_PROXY": "http://p:1", "GCE_METADATA_IP": "10.0.0.1:80"}, None),
         ("http://10.0.0.2/x", {"HTTP_PROXY": "http://p:1", "GCE_METADATA_IP": "10.0.0.1:80"}, "http://p:1"),

@@ -69,9 +69,7 @@ class Keychain:
 
     def find(self, registry: str, users: Iterable[str]) -> Stored:
         """Who of `users` is stored for the registry; without `users`, whoever the back end can name."""
-        # Docker's own key for Docker Hub is what people have typed who put it there by hand.
-        services = _DOCKER_HUB_SERVICES if registry == _DOCKER_HUB_SERVICES[0] else (registry,)
-        answer = self._ask("find", registry, services=services, users=tuple(users))
+        answer = self._ask("find", registry, services=_services(registry), users=tuple(users))
         secret = answer.get("secret")
         return Stored(
             users=tuple(answer["users"]),
@@ -103,7 +101,7 @@ class Keychain:
         if not asked:
             return ()
         known = asked.intersection(self.users(registry))
-        answer = self._ask("forget", registry, services=(registry,), users=sorted(asked))
+        answer = self._ask("forget", registry, services=_services(registry), users=sorted(asked))
         self._index().remove(registry, asked)
         return tuple(sorted(known.union(answer["users"])))
 
@@ -145,6 +143,12 @@ class Keychain:
                     os.killpg(child.pid, SIGKILL)
             errors.seek(0)
             return output.decode("ascii", "replace"), errors.read().decode(errors="replace")
+
+
+def _services(registry: str) -> tuple[str, ...]:
+    """Under what the registry's passwords may be; the first is where they are kept."""
+    # Docker's own key for Docker Hub is what people have typed who put it there by hand.
+    return _DOCKER_HUB_SERVICES if registry == _DOCKER_HUB_SERVICES[0] else (registry,)
 
 
 def _start(env: Mapping[str, str], errors: IO[bytes]) -> Popen[bytes]:

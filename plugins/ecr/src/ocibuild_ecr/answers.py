@@ -48,8 +48,8 @@ class Answers:
 
     def credential_if_any(self, found: hosts.Registry, request: CredentialRequest) -> Credential | None:
         """The token for a registry that can do without, and for which nothing long is tried unless it is asked for."""
-        who = identity.identity_for(request, found.account)
         try:
+            who = identity.identity_for(request, found.account)
             # Looking for a metadata service takes seconds where there is none.
             return self._credential(found, request, replace(who, uses_metadata=request.explicit))
         except CredentialError as error:

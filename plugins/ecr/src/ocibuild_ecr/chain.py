@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _ENVIRONMENT = "environment"
 _CONTAINER_SECONDS = 1.15
 _CONTAINER_ATTEMPTS = 2
 _CONTAINER_PAUSE = 0.1
+_PROGRAM_SHARE = 0.9  # of the time until the deadline, to be back with the cause before the host stops waiting
 
 
 class MfaPromptError(Exception):
@@ -46,7 +48,7 @@ class Surroundings:
         env: the user's environment.
         region: where roles of profiles are assumed.
         seconds: until the deadline.
-        make_client: makes the clients that the chain itself needs.
+        make_client: makes the clients that the chain itself needs, as `Session.create_client` does.
     """
 
     session: Session
@@ -64,17 +66,22 @@ def default_chain(around: Surroundings) -> list[CredentialProvider]:
     from botocore import credentials as parts
 
     session, cache = around.session, dict[str, Any]()
+    make_client = partial(around.make_client, region_name=around.region)
     chosen = session.instance_variables().get("profile")
     profile = session.get_config_variable("profile") or "default"
     environment = parts.EnvProvider(environ=dict(around.env))
     container = parts.ContainerProvider(environ=dict(around.env), fetcher=_container_fetcher())
     metadata = parts.InstanceMetadataProvider(iam_role_fetcher=_metadata_fetcher(around))
+    nested: Any = _ClientsOf(session, around.make_client)
     profiles = parts.ProfileProviderBuilder(
-        session, cache=cache, region_name=around.region, sso_token_cache=_sso_cache(around.env)
+        nested, cache=cache, region_name=around.region, sso_token_cache=_sso_cache(around.env)
+    )
+    profiles._create_process_provider = lambda name: parts.ProcessProvider(  # type: ignore[attr-defined]  # noqa: SLF001
+        name, load_config=lambda: session.full_config, popen=partial(_Program, around.seconds * _PROGRAM_SHARE)
     )
     assume_role = parts.AssumeRoleProvider(
         load_config=lambda: session.full_config,
-        client_creator=around.make_client,
+        client_creator=make_client,
         cache=cache,
         profile_name=profile,
         prompter=_refuse_prompt,
@@ -83,7 +90,7 @@ def default_chain(around: Surroundings) -> list[CredentialProvider]:
     )
     web_identity = parts.AssumeRoleWithWebIdentityProvider(
         load_config=lambda: _web_identity_profile(around.env),
-        client_creator=around.make_client,
+        client_creator=make_client,
         cache=cache,
         profile_name=_ENVIRONMENT,
         disable_env_vars=True,
@@ -93,6 +100,51 @@ def default_chain(around: Surroundings) -> list[CredentialProvider]:
         # A profile that was asked for beats the environment; one in AWS_PROFILE does not.
         return [assume_role, *from_profile, container, metadata]
     return [environment, assume_role, web_identity, *from_profile, container, metadata]
+
+
+class _Program:
+    """A `credential_process` that is killed when it takes too long; botocore would wait for it for ever.
+
+    Args:
+        seconds: how long it may take.
+        command: what to run.
+        settings: of `subprocess.Popen`.
+    """
+
+    def __init__(self, seconds: float, command: list[str], **settings: Any) -> None:  # noqa: ANN401  # botocore's
+        from subprocess import Popen  # noqa: PLC0415  # few profiles have a program
+
+        self._seconds = seconds
+        self._child: Popen[bytes] = Popen(command, **settings)
+        self.returncode: int | None = None
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        """What it printed."""
+        from subprocess import TimeoutExpired  # noqa: PLC0415  # as above
+
+        from botocore.exceptions import CredentialRetrievalError
+
+        with self._child:
+            try:
+                return self._child.communicate(timeout=self._seconds)
+            except TimeoutExpired:
+                self._child.kill()
+                raise CredentialRetrievalError(
+                    provider="custom-process", error_msg=f"the program gave no answer within {self._seconds:.3g} s"
+                ) from None
+            finally:
+                self.returncode = self._child.wait()
+
+
+class _ClientsOf:
+    """A session whose clients have our time limits, CA and endpoints: those of SSO, and of a profile's web identity."""
+
+    def __init__(self, session: Session, make_client: Callable[..., BaseClient]) -> None:
+        self._session = session
+        self.create_client = make_client
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever a session has
+        return getattr(self._session, name)
 
 
 def in_words(provider: CredentialProvider, profile: str | None) -> str:

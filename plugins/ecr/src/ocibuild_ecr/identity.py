@@ -167,13 +167,14 @@ def identity_for(context: ProviderContext, account: str | None) -> Identity:
 
     Raises:
         UsageError: an option is malformed or in conflict with another.
-        CredentialsUnavailable: the options ask for a CI system's token, and there is none.
+        CredentialsUnavailable: the options ask for a CI system's token, and there is none; or they have roles for
+            other accounts alone.
     """
     roles = _roles(context.options, account)
     from_env = context.env.get("AWS_ROLE_ARN", "").strip()
     web_identity = _web_identity(context, has_role=bool(roles or from_env))
     if web_identity and not roles:
-        roles = (_role_from_env(from_env, web_identity, context.options),)
+        roles = (_role_from_env(from_env, web_identity, account, context.options),)
     return Identity(
         profile=profile(context.options),
         web_identity=web_identity,
@@ -242,7 +243,13 @@ def _role(arn: str, account: str | None, options: OptionValues) -> Role:
     return Role(arn=arn, external_id=next((ids[key] for key in keys if key in ids), None))
 
 
-def _role_from_env(arn: str, web_identity: WebIdentity, options: OptionValues) -> Role:
+def _role_from_env(arn: str, web_identity: WebIdentity, account: str | None, options: OptionValues) -> Role:
+    if not arn and options.texts("role-arn"):
+        added = f"{account}=ARN, or an ARN for all" if account else "an ARN for all"
+        raise CredentialsUnavailable(
+            f"{web_identity.origin} is given, but no role to assume with it for {account or 'ECR Public'}",
+            do=f"add to {options.origin('role-arn') or 'role-arn'} {added}",
+        )
     if not arn:
         raise UsageError(
             f"{web_identity.origin} is given, but no role to assume with it",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from dataclasses import dataclass
@@ -135,14 +134,22 @@ def claims_of(token: str) -> str:
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError, binascii.Error):
+    except (IndexError, ValueError, RecursionError):
         return ""
     if not isinstance(claims, dict):
         return ""
-    shown = {name: claims[name] for name in ("iss", "aud", "sub") if name in claims}
-    if isinstance(claims.get("exp"), int | float):
-        shown["exp"] = datetime.fromtimestamp(claims["exp"], UTC).isoformat(timespec="seconds")
-    return ", ".join(f"{name}={value}" for name, value in shown.items())
+    shown = {name: claims[name] for name in ("iss", "aud", "sub", "exp") if name in claims}
+    if "exp" in shown:
+        shown["exp"] = _time(shown["exp"])
+    return _quote(" ".join(", ".join(f"{name}={value}" for name, value in shown.items()).split()))
+
+
+def _time(seconds: object) -> str:
+    """A time since 1970 as people write it; what is none, as in a token of milliseconds, stays as it is."""
+    try:
+        return datetime.fromtimestamp(float(str(seconds)), UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
 
 
 _SDK: Mapping[str, tuple[str, str]] = {

@@ -179,9 +179,7 @@ class Sdk:
 
         def make_client(service: str, *, config: Config | None = None, **settings: Any) -> BaseClient:  # noqa: ANN401  # botocore's
             ours = _config(seconds)
-            return self._client(
-                service, **{"region_name": region} | settings, config=ours.merge(config) if config else ours
-            )
+            return self._client(service, config=ours.merge(config) if config else ours, **settings)
 
         *chain, metadata = default_chain(
             Surroundings(session=self._session, env=self._env, region=region, seconds=seconds, make_client=make_client)

@@ -122,8 +122,9 @@ def parse_json(text: str, origin: str) -> dict[str, Any]:
     """
     text = text.strip().removeprefix("\ufeff")
     try:
-        # `base64` breaks its lines.
-        info = json.loads(text if text.startswith("{") else base64.b64decode("".join(text.split()), validate=True))
+        # `base64` breaks its lines. Not strict: a template may have made true line ends of the `\n` in the key.
+        decoded = text if text.startswith("{") else base64.b64decode("".join(text.split()), validate=True)
+        info = json.loads(decoded, strict=False)
     except (ValueError, RecursionError):
         raise CredentialError(f"{origin} holds no JSON", why=_not_json(text), do=_GET_KEY) from None
     if not isinstance(info, dict):

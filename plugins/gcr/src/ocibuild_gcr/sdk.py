@@ -59,7 +59,9 @@ def refresh(found: Found, credentials: GoogleCredentials, transport: Transport, 
     except _raised_by_google_auth() as error:
         who = describe(found, credentials)
         raise CredentialError(
-            f"Google gave no token for {registry} to {who}", why=_words(error), do=_advice(error, transport)
+            f"Google gave no token for {registry} to {who}",
+            why=_words(error) + _answer(error, transport),
+            do=_advice(error, transport),
         ) from None
 
 
@@ -207,6 +209,12 @@ _GRANT = (
     " identity, roles/iam.workloadIdentityUser"
 )
 
+_LET_IN_AT_SOURCE = (
+    "look whether the address in credential_source hands out a token; on GitHub give the job"
+    " `permissions: id-token: write`"
+)
+_OTHERWISE = "see the cause; check the credentials file, or have it written anew"
+
 # Google's words, and what to do about them. The first that is found counts.
 _ADVICE = (
     ("Invalid JWT Signature", "the key was deleted or replaced: make a new one for the service account"),
@@ -220,6 +228,16 @@ _ADVICE = (
     ("has not been used|SERVICE_DISABLED", "run `gcloud services enable iamcredentials.googleapis.com`"),
     ("getAccessToken|impersonated credentials", _GRANT),
     ("metadata service. Status: 404", "give this machine (pod, job) a service account"),
+    ("retrieve Identity Pool subject token", _LET_IN_AT_SOURCE),
+    ("subject_token", "look at the file or answer that credential_source names: there is no token where it says"),
+    (
+        "(?:retrieve|determine) (?:the )?AWS",
+        "set AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role on AWS",
+    ),
+    (
+        "certificate for external|leaf certificate|[Tt]rust chain",
+        "check credential_source.certificate and the files that it leads to",
+    ),
     ("File .* was not found", "let the platform write the token file before the build starts, or correct its path"),
 )
 
@@ -234,7 +252,12 @@ def _advice(error: Exception, transport: Transport) -> str:
     if abs(seconds) > _MAX_SKEW_SECONDS and re.search("timeframe|expired|stale", words):
         direction = "ahead of" if seconds > 0 else "behind"
         return f"set this machine's clock: it is {abs(seconds) / 60:.0f} min {direction} the server's"
-    return next((do for needle, do in _ADVICE if re.search(needle, words)), "")
+    return next((do for needle, do in _ADVICE if re.search(needle, words)), _OTHERWISE)
+
+
+def _answer(error: Exception, transport: Transport) -> str:
+    """Who gave no subject token, which google-auth does not say."""
+    return f": {transport.last_answer}" if "Identity Pool subject token" in str(error) else ""
 
 
 def _words(error: Exception) -> str:

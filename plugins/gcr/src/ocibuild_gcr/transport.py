@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 METADATA_ADDRESS = "169.254.169.254"
 """Source: https://cloud.google.com/compute/docs/metadata/querying-metadata."""
 
-_METADATA_HOSTS = frozenset({METADATA_ADDRESS, "metadata.google.internal", "metadata", "fd20:ce::254"})
+# The last is AWS's, for federation from there: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html.
+_METADATA_HOSTS = frozenset({METADATA_ADDRESS, "metadata.google.internal", "metadata", "fd20:ce::254", "fd00:ec2::254"})
 _METADATA_VARIABLES = ("GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_METADATA_IP")
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -64,6 +65,7 @@ class Transport:
     Attributes:
         session: google-auth mounts client certificates here when its settings ask for them.
         skew: how far this machine's clock was ahead of the last answer's `Date`; None before an answer.
+        last_answer: who answered last, and with which status, for people.
     """
 
     def __init__(self, *, env: Mapping[str, str], clock: Clock, deadline: float) -> None:
@@ -78,6 +80,7 @@ class Transport:
         self.session.trust_env = False
         self._send = Request(self.session)
         self.skew: timedelta | None = None
+        self.last_answer = ""
 
     def __call__(
         self,
@@ -124,6 +127,7 @@ class Transport:
         except TransportError as error:
             raise _unreached(host, error) from None
         self._note_skew(response.headers.get("date"))
+        self.last_answer = f"{host} answered {response.status}"
         return response
 
     def _pause(self, seconds: float) -> bool:

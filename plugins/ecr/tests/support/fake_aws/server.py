@@ -133,6 +133,7 @@ class _Handler(Handler):
             join(self.connection, registry)
 
     def do_GET(self) -> None:
+        self.aws.take_time()
         url = urlsplit(self.path)
         if url.path != "/federation/credentials":
             self._send(404, "text/plain", "")
