@@ -1,7 +1,7 @@
 """Write the bill of materials of the image, as CycloneDX 1.6, into the file that is named.
 
-Debian's packages, Python's distributions, and the Go modules of the engine's programs. It is made from what is
-installed and dated by SOURCE_DATE_EPOCH, so that equal images have equal ones.
+Debian's packages, Python's distributions, and the Go modules and C libraries of the engine's programs. It is made from
+what is installed and dated by SOURCE_DATE_EPOCH, so that equal images have equal ones.
 """
 
 from __future__ import annotations
@@ -31,12 +31,16 @@ _VERSIONS = SITE / "ocibuild_buildkit" / "carried" / "versions.json"
 
 def main() -> None:
     """Write it."""
-    purls = sorted({*_debian(), *_python(), *_go()}, key=str)
+    release = _release()
+    purls = sorted({*_debian(release), *_python(), *_go(), *_linked()}, key=str)
     image = Component(name="ocibuild-task", type=ComponentType.CONTAINER, version=_version("ocibuild-core"))
     image.bom_ref.value = "image"
     bom = Bom(serial_number=uuid.uuid5(uuid.NAMESPACE_URL, "\n".join(map(str, purls))))
     bom.metadata.timestamp = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
     bom.metadata.component = image
+    # Scanners know the distribution by this, and without it look up none of its packages.
+    system = Component(name="debian", version=release, type=ComponentType.OPERATING_SYSTEM, bom_ref="system")
+    bom.components.add(system)
     for purl in purls:
         name = f"{purl.namespace}/{purl.name}" if purl.type == "golang" and purl.namespace else purl.name
         bom.components.add(Component(name=name, version=purl.version, purl=purl, bom_ref=str(purl)))
@@ -44,13 +48,19 @@ def main() -> None:
     Path(sys.argv[1]).write_text(JsonV1Dot6(bom).output_as_string(indent=1) + "\n")
 
 
-def _debian() -> Iterator[PackageURL]:
+def _release() -> str:
+    """Debian's, as `12` (os-release(5))."""
+    return re.search(r'^VERSION_ID="?([0-9]+)"?$', Path("/etc/os-release").read_text(), re.MULTILINE)[1]  # type: ignore[index]  # a Debian says it
+
+
+def _debian(release: str) -> Iterator[PackageURL]:
     """The installed packages, from dpkg's own list (deb-status: RFC 822 paragraphs)."""
     for paragraph in _DPKG.read_text().split("\n\n"):
         fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", paragraph, re.MULTILINE))
         if fields.get("Status", "").endswith(" installed"):
-            architecture = {"arch": fields["Architecture"]}
-            yield PackageURL("deb", "debian", fields["Package"], fields["Version"], architecture)
+            # Databases of vulnerabilities are asked by release (purl-spec, types/deb).
+            qualifiers = {"arch": fields["Architecture"], "distro": f"debian-{release}"}
+            yield PackageURL("deb", "debian", fields["Package"], fields["Version"], qualifiers)
 
 
 def _python() -> Iterator[PackageURL]:
@@ -63,8 +73,20 @@ def _go() -> Iterator[PackageURL]:
     """What is linked into the engine's programs, as its wheel tells."""
     for tool in json.loads(_VERSIONS.read_text())["tools"].values():
         for module in tool["modules"]:
+            if module["path"] == "std":
+                # The name and the version that vulnerabilities of Go's own library are listed under (vuln.go.dev).
+                yield PackageURL("golang", None, "stdlib", module["version"].removeprefix("go"))
+                continue
             namespace, _, name = module["path"].rpartition("/")
             yield PackageURL("golang", namespace or None, name, module["version"])
+
+
+def _linked() -> Iterator[PackageURL]:
+    """Debian's libraries that are linked into the engine's programs, of whichever release made its wheel."""
+    for tool in json.loads(_VERSIONS.read_text())["tools"].values():
+        for library in tool["c_libraries"]:
+            architecture = {"arch": tool["architecture"]}
+            yield PackageURL("deb", "debian", library["package"], library["version"], architecture)
 
 
 def _version(name: str) -> str:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gowheel.errors import WheelError
-from inside.choice import is_wheel, split_plugins
+from inside.choice import is_wheel, requirement, split_plugins
 
 from taskimage.base import debian_base
 from taskimage.places import IMAGE, REPOSITORY, ImageError, build, run
-from taskimage.plugins import find_plugins, labels
+from taskimage.plugins import check_plugins, find_plugins, labels
 from taskimage.target import DEBIAN, choose_image_target
 from taskimage.wheels import gather_tool_wheels, gather_wheels
 
@@ -77,6 +77,7 @@ def fill_context(context: Path, target: ImageTarget, plugins: str) -> str:
     pins = gather_wheels(target, items, wheels)
     gather_tool_wheels(target, tool_wheels)
     found = find_plugins(wheels.glob("*.whl"))
+    check_plugins([requirement(item, wheels) for item in items], found)
     (wheels / "plugins.json").write_text(json.dumps([plugin.as_json() for plugin in found]))
     version = next(version for name, version in pins if name == "ocibuild-core")
     (context / "labels.json").write_text(json.dumps(labels(found, version)))

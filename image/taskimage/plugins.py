@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import configparser
+import re
 import zipfile
 from dataclasses import asdict, dataclass
 from email import message_from_bytes
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from inside.choice import is_wheel
+
+from taskimage.lock import normalise
 from taskimage.places import ImageError
 
 if TYPE_CHECKING:
@@ -46,6 +50,27 @@ class Plugin:
 def find_plugins(wheels: Iterable[Path]) -> tuple[Plugin, ...]:
     """Every plugin of these wheels, by its id."""
     return tuple(sorted((plugin for wheel in wheels for plugin in _plugins_of(wheel)), key=lambda plugin: plugin.id))
+
+
+def check_plugins(requirements: Iterable[str], found: Iterable[Plugin]) -> None:
+    """Nothing gets into the image as a plugin that is none: a misspelt name may be a stranger's package on the index.
+
+    Args:
+        requirements: what pip is asked for: requirements and paths of wheels.
+        found: the plugins in the wheels.
+
+    Raises:
+        ImageError: one of them has no plugin.
+    """
+    distributions = {normalise(plugin.distribution) for plugin in found}
+    for text in requirements:
+        # A wheel's name ends at its first dash (PEP 427), a requirement's before whatever no name has (PEP 508).
+        name = PurePosixPath(text).name.split("-")[0] if is_wheel(text) else re.split(r"[^A-Za-z0-9._-]", text)[0]
+        if normalise(name) not in distributions:
+            raise ImageError(
+                f"PLUGINS: {name} is no plugin: it has no entry point in the group '{_GROUP}'"
+                "\n  do     name ours by ecr, basic or gcr, others as pip does"
+            )
 
 
 def labels(plugins: Iterable[Plugin], version: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from ocibuild_core.doctor.examination import examine
 from ocibuild_core.doctor.machine import look_at_confinement, look_at_user_namespaces
 from ocibuild_core.doctor.network import Endpoint, Ping
 from ocibuild_core.doctor.preparation import launch_unless_hung
-from ocibuild_core.doctor.reach import look_at_clock
+from ocibuild_core.doctor.reach import look_at_clock, look_at_registries
 from ocibuild_core.doctor.report import as_json, as_text, exit_code
 from ocibuild_core.doctor.table import CHECKS
 from ocibuild_core.doctor.trial import Trial, TrialFailed
@@ -142,6 +142,14 @@ def test_how_bad_a_wrong_clock_is(ahead: float, severity: Severity, words: str) 
     pings = (Ping(Endpoint("s.example")), Ping(Endpoint("r.example"), status=200, ahead=ahead))
     (found,) = look_at_clock(scene(network=SimpleNamespace(pings=lambda: pings)))
     assert (found.severity, found.what) == (severity, words)
+
+
+def test_a_certificate_for_another_name_is_not_blamed_on_its_authority() -> None:
+    problem = "its certificate is not trusted: Hostname mismatch, certificate is not valid for 'r.example'."
+    network = SimpleNamespace(pings=lambda: (Ping(endpoint=Endpoint(registry="r.example"), problem=problem),))
+    (found,) = look_at_registries(scene(network=network, env={}))
+    assert found.severity is Severity.FAILURE
+    assert found.do.startswith("call the registry by a name that its certificate holds")
 
 
 def test_apparmors_restriction_is_told_with_its_switch(proc: Path) -> None:

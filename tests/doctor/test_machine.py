@@ -168,6 +168,17 @@ def test_a_state_directory_that_another_build_holds_is_a_warning(doctor: Doctor,
     assert "another build is using the cache" in found.one("state")["what"]
 
 
+def test_without_a_place_for_the_private_directory_there_is_no_build(doctor: Doctor) -> None:
+    closed = "; ".join(
+        f"mount --rbind {place} {place} && mount -o remount,bind,noexec {place}"
+        for place in ("/tmp", "/run", "/dev/shm")  # noqa: S108  # where it may lie
+    )
+    found = doctor("--addr=unix:///nowhere/buildkitd.sock", wrap=lambda argv: with_mounts(closed, argv))
+    assert found.bad()["private place"] == ["there is no place for the build's private directory"]
+    assert "programs cannot be run there (noexec)" in found.one("private place")["why"]
+    assert found.code == 2
+
+
 def test_an_engine_that_dies_shows_its_log(doctor: Doctor, sandbox: Path) -> None:
     programs = sandbox / "programs"
     programs.mkdir()

@@ -137,7 +137,7 @@ def test_a_dead_proxy_is_named_without_its_password(
         f"far.invalid cannot be reached through the proxy {nobody}",
         "exempt.invalid cannot be reached",
     }
-    assert found.bad()["dns"] == ["the registry exempt.invalid has no address"]
+    assert found.bad("warning")["dns"] == ["the registry exempt.invalid has no address"]
 
 
 def test_a_proxy_that_is_no_address_is_said(doctor: Doctor) -> None:
@@ -172,6 +172,8 @@ def test_mirrors_and_an_engine_elsewhere_make_it_a_warning(
     found = doctor("docker.io", f"--registry-mirror={registry.address}", env={"HTTPS_PROXY": f"http://{nobody}"})
     assert registries(found) == {"docker.io": "warning"}
     assert registries(doctor(*ELSEWHERE, nobody)) == {nobody: "warning"}
+    unknown = doctor(*ELSEWHERE, "made-up.invalid")
+    assert {check: len(told) for check, told in unknown.bad("warning").items()} == {"dns": 1, "registry": 1}
 
 
 def test_the_page_shows_what_is_seen(

@@ -58,6 +58,27 @@ def test_a_broken_plugin_is_a_warning_until_somebody_counts_on_it(doctor: Doctor
     assert listed.code == 4
 
 
+def test_a_login_whose_plugin_is_blocked_is_a_failure_as_in_a_build(doctor: Doctor) -> None:
+    found = doctor(*ELSEWHERE, "--login=basic", "--no-plugin=basic")
+    (told,) = found.bad()["plugins"]
+    assert told.startswith("--login asks for 'basic': plugin 'basic' (ocibuild-basic ")
+    assert told.endswith("is blocked")
+    assert found.code == 4
+
+
+def test_options_of_a_named_login_that_make_no_sense_are_a_failure_as_in_a_build(doctor: Doctor) -> None:
+    env = {"LOGIN": "ecr,basic", "REGISTRIES": "12", "REG_URL": "u:p@host"}
+    found = doctor(*ELSEWHERE, env=env)
+    account, url = sorted(what.partition(": ")[2] for what in found.bad()["logins"])
+    assert account.startswith("REGISTRIES: '12' is no AWS account id")
+    assert url.startswith("REG_URL must be a registry's host")
+    assert found.code == 2
+    assert doctor(*ELSEWHERE, env={"LOGIN": "ecr", "REGISTRIES": "123456789012"}).one("logins")["what"] == (
+        "ecr: 123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    )
+    assert doctor(*ELSEWHERE, env={"REGISTRIES": "12"}).one("logins")["what"] == "none is named"
+
+
 def test_plugins_are_asked_and_what_hangs_holds_nobody_up(doctor: Doctor, site: Site, registry: RegistryServer) -> None:
     site.add("made", DOCTORING)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -147,12 +168,18 @@ def test_malformed_settings_are_told_and_the_rest_is_looked_at(doctor: Doctor, s
     assert found.one("state")["severity"] == "ok"
 
 
+def test_a_file_of_settings_or_a_dockerfile_that_is_named_and_not_there_is_told_once(doctor: Doctor) -> None:
+    found = doctor(*ELSEWHERE, "--config=nowhere.yml", "--file=none/Dockerfile")
+    assert found.bad()["settings"] == [f"cannot read {doctor.directory}/nowhere.yml", "there is no none/Dockerfile"]
+    assert found.code == 2
+
+
 def test_people_read_one_line_a_check_with_the_remedy_below(doctor: Doctor) -> None:
     command = ("ocibuild", "doctor", *ELSEWHERE, "made-up.invalid")
     run = doctor.run(*command, cwd=doctor.directory, env={"AWS_EC2_METADATA_DISABLED": "true"}).ended_with(5)
     lines = run.stdout.splitlines()
-    at = next(number for number, line in enumerate(lines) if line.startswith("failure  dns"))
+    at = next(number for number, line in enumerate(lines) if line.startswith("warning  dns"))
     assert lines[at].split()[2:] == ["the", "registry", "made-up.invalid", "has", "no", "address"]
     assert [line.split()[0] for line in lines[at + 1 : at + 3]] == ["why", "do"]
-    assert lines[-1].startswith("2 failures, 1 warning, ")
+    assert lines[-1].startswith("1 failure, 2 warnings, ")
     assert run.stderr == ""

@@ -121,6 +121,7 @@ def test_the_daemon_gets_a_process_namespace_that_ends_with_it() -> None:
         ("fork/exec /proc/self/exe: operation not permitted", "1", "apparmor_restrict_unprivileged_userns=0"),
         ("fork/exec /proc/self/exe: operation not permitted", "0", "seccomp=unconfined"),
         ("failed to mount /proc: Operation not permitted", "", "systempaths=unconfined"),
+        ("creating bind0 directory under /tmp: mkdir /tmp/x: read-only file system", "", "--tmpfs /tmp"),
         ("something else", "1", ""),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from inside.choice import is_wheel, requirement, split_plugins
 from taskimage.lock import constraints, normalise, read_lock, requirements
 from taskimage.places import ImageError
-from taskimage.plugins import find_plugins, labels
+from taskimage.plugins import check_plugins, find_plugins, labels
 from taskimage.target import choose_image_target
 from taskimage.wheels import _pin_of
 
@@ -94,6 +94,15 @@ def wheel(directory: Path, source: str) -> Path:
 def test_labels_name_the_plugins_of_wheels(source: str, api: int, tmp_path: Path) -> None:
     found = find_plugins([wheel(tmp_path, source)])
     assert labels(found, "0.1.0")["io.github.ocibuild.plugin.Acme"] == f"acme-login 1.2, hook API {api}"
+
+
+def test_what_is_no_plugin_is_refused(tmp_path: Path) -> None:
+    """As `PLUGINS=ecr,baisc` would be, were there a package of that name on the index."""
+    found = find_plugins([wheel(tmp_path, "")])
+    check_plugins(["acme-login==1.2", "Acme_Login[x]>=1", "acme.login", str(tmp_path / "acme_login-1.2-x.whl")], found)
+    for other in ("acme", "baisc==1", "dist/six-1.17-py3-none-any.whl"):
+        with pytest.raises(ImageError, match=r"^PLUGINS: (acme|baisc|six) is no plugin"):
+            check_plugins(["acme-login", other], found)
 
 
 def test_an_entry_point_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:

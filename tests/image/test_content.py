@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,8 @@ def test_the_bill_of_materials_lists_every_kind_of_part(task_image: TaskImage) -
     assert bom["metadata"]["timestamp"] == "2023-11-14T22:13:20+00:00"
     kinds: dict[str, dict[str, str]] = {}
     for component in bom["components"]:
+        if "purl" not in component:  # the system
+            continue
         kind = component["purl"].removeprefix("pkg:").partition("/")[0]
         kinds.setdefault(kind, {})[component["name"]] = component["version"]
     distributions = {path.name.split("-")[0].lower() for path in site(task_image).glob("*.dist-info")}
@@ -95,6 +98,16 @@ def test_the_bill_of_materials_lists_every_kind_of_part(task_image: TaskImage) -
     assert "ocibuild-no-perl" in kinds["deb"]
     assert kinds["deb"]["git"].startswith("1:2.")
     assert "github.com/moby/buildkit" in kinds["golang"]
+    assert re.fullmatch(r"1\.[0-9.]+", kinds["golang"]["stdlib"])
+    assert "libseccomp-dev" in kinds["deb"]  # linked into runc
+
+
+def test_the_bill_of_materials_names_the_release_that_scanners_look_packages_up_by(task_image: TaskImage) -> None:
+    components = json.loads((task_image.rootfs / BOM).read_text())["components"]
+    [system] = [component for component in components if component["type"] == "operating-system"]
+    assert (system["name"], system["version"]) == ("debian", "12")
+    [git] = [component["purl"] for component in components if component["name"] == "git"]
+    assert git.endswith(f"?arch={task_image.config['architecture']}&distro=debian-12")
 
 
 def test_newuidmap_has_one_capability_instead_of_root(task_image: TaskImage) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def check_settings(settings: BuildSettings, env: Mapping[str, str]) -> None:
     """Raise UsageError for whatever the build lacks; all of it together."""
-    errors = [*_lacking_sources(settings, env), *check_inputs(settings, env)]
+    errors = [*lacking_sources(settings, env), *check_inputs(settings, env)]
     if "" in settings.additional_targets:
         errors.append(
             UsageError(f"{settings.origin('additional_targets')}: an empty stage", do="write STAGE,STAGE without gaps")
@@ -31,7 +31,8 @@ def check_settings(settings: BuildSettings, env: Mapping[str, str]) -> None:
     raise_all(errors or _lacking_emulation(settings, env))
 
 
-def _lacking_sources(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:
+def lacking_sources(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:
+    """What is built is not there: the context, its Dockerfile, or the git that would fetch it."""
     origin = settings.origin("context")
     where = "the current directory" if origin == "default" else f"{origin} {settings.context!r}"
     if is_remote_context(settings.context):

@@ -89,7 +89,7 @@ def _cause(error: OcibuildError) -> str:
 
 
 def _remedy(error: OcibuildError) -> str:
-    return error.do or UNKNOWN_REMEDY
+    return error.do or (UNKNOWN_REMEDY if _cause(error) else "mend it as this line says")
 
 
 def one_line(text: str) -> str:

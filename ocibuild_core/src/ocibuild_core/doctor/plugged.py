@@ -8,7 +8,7 @@ from ocibuild_core.auth.calls import CallTimeout, side_by_side
 from ocibuild_core.catalog import PluginStatus
 from ocibuild_core.diagnostics import Finding
 from ocibuild_core.doctor.checks import UNKNOWN_REMEDY, failure, fine, warning
-from ocibuild_core.errors import OcibuildError, PluginError
+from ocibuild_core.errors import Failures, OcibuildError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,22 @@ def look_at_plugins(scene: Scene) -> Iterator[Finding]:
     for note in scene.catalog.remarks():
         if not any(note == state.line() for state in scene.catalog.plugins):
             yield warning(note, do="ocibuild plugins shows all of them; --no-plugin ID leaves one out")
+
+
+def look_at_logins(scene: Scene) -> Iterator[Finding]:
+    """What the options of the named logins say. Raises the errors that a build would end with."""
+    named = [provider for provider in scene.providers.values() if provider.explicit]
+    registries: dict[str, list[str]] = {}
+    errors: list[OcibuildError] = []
+    for provider in named:
+        try:
+            registries[provider.name] = sorted(provider.registries())
+        except OcibuildError as error:
+            errors.append(error)
+    if errors:
+        raise Failures(errors)
+    told = (f"{name}: {', '.join(hosts)}" if hosts else name for name, hosts in registries.items())
+    yield fine("; ".join(told) or "none is named")
 
 
 def look_at_providers(scene: Scene) -> Iterator[Finding]:
@@ -69,8 +85,9 @@ def _broken(state: PluginState, *, is_needed: bool) -> Finding:
 
 
 def _unknown(scene: Scene) -> Iterator[tuple[str, str, PluginError]]:
-    """Names of logins that no plugin answers to; broken plugins have a line of their own."""
-    told = {state.source.id for state in scene.catalog.plugins if state.problem}
+    """Names of logins that no plugin answers to; those that are broken or missing have a line of their own."""
+    of_their_own = (PluginStatus.BROKEN, PluginStatus.MISSING)
+    told = {state.source.id for state in scene.catalog.plugins if state.status in of_their_own}
     for name, origin in scene.login.names().items():
         try:
             scene.catalog.provider(name)

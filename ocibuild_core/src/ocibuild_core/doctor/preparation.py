@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ocibuild_core.auth.ambient import Ambient, read_ambient
@@ -11,6 +12,7 @@ from ocibuild_core.auth.calls import side_by_side
 from ocibuild_core.auth.login import LoginSettings
 from ocibuild_core.auth.redact import Redactor
 from ocibuild_core.auth.setup import guard_providers
+from ocibuild_core.checks import lacking_sources
 from ocibuild_core.clock import SystemClock
 from ocibuild_core.daemon_config import daemon_config
 from ocibuild_core.doctor.attempts import try_namespaces, try_state
@@ -41,7 +43,6 @@ from ocibuild_core.spellings import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from ocibuild_core.auth.boundary import GuardedProvider
     from ocibuild_core.catalog import Catalog
@@ -74,12 +75,16 @@ def examine_machine(
     """
     named = [parse(host, what="HOST").registry for host in hosts]
     complaints: list[OcibuildError] = []
+    # One spelling, so that an error about it is told once.
+    config = str(directory / config) if config else None
     settings = _settings(values, config=config, env=env, directory=directory, complaints=complaints)
+    if settings.origin("dockerfile") != "default":
+        complaints += lacking_sources(settings, env)
     # Both fork, as the engine does, and so come before any thread.
     namespaces = _tried(Trial(partial(try_namespaces, os.geteuid(), daemon_path(env))))
     state = _tried(Trial(partial(try_state, settings.state_dir, env, os.geteuid()))) if not settings.addr else ""
     with EngineCheck(partial(launch_unless_hung, settings, env, state)) as engine:
-        logins = _logins(values, config=config, env=env, directory=directory, complaints=complaints)
+        logins = _logins(values, config=config, env=env, complaints=complaints)
         nothing: Mapping[str, object] = {}
         tables = _tried_settings(partial(daemon_config, settings), complaints, nothing)
         scene = Scene(
@@ -146,11 +151,10 @@ def _logins(
     *,
     config: str | None,
     env: Mapping[str, str],
-    directory: Path,
     complaints: list[OcibuildError],
 ) -> _Logins:
     nothing = Ambient(login=LoginSettings(), selection=EVERY_PLUGIN, options=OptionSources(env=env))
-    read = partial(read_ambient, env, config=directory / config if config else None, flags=values)
+    read = partial(read_ambient, env, config=Path(config) if config else None, flags=values)
     ambient = _tried_settings(read, complaints, nothing)
     catalog = load_plugins(ambient.selection, reserved=reserved_spellings())
     options: dict[str, OptionValues] = {}
@@ -200,7 +204,7 @@ def _registries(named: Sequence[str], settings: BuildSettings, logins: _Logins) 
 
 
 def _names_of(provider: GuardedProvider) -> list[str]:
-    """What its options name; where it cannot say, its login fails as well, which is another's to tell."""
+    """What its options name; where it cannot say, the line about logins tells."""
     try:
         return sorted(provider.registries())
     except OcibuildError:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ocibuild_core.auth.calls import Call
     from ocibuild_core.diagnostics import Finding
-    from ocibuild_core.doctor.network import Ping, Proxy
+    from ocibuild_core.doctor.network import Endpoint, Ping, Proxy
     from ocibuild_core.doctor.scene import Scene
 
 _TOLERATED_SKEW = 300
@@ -30,10 +30,13 @@ _NONE = "no registry is named: name hosts, or a Dockerfile with --file"
 def look_at_names(scene: Scene) -> Iterator[Finding]:
     """Whether each host has an address: the registry's, or its proxy's, which then looks up the registry's."""
     hosts: dict[str, str] = {}
+    needed: set[str] = set()
     for endpoint in scene.network.endpoints():
         host = endpoint.proxy.host if endpoint.proxy else endpoint.host
         if host and not _is_address(host):
             hosts.setdefault(host, "the proxy" if endpoint.proxy else "the registry")
+            if _is_needed(endpoint, scene):
+                needed.add(host)
     if not hosts:
         yield fine("nothing to look up" if scene.network.endpoints() else _NONE)
         return
@@ -41,7 +44,8 @@ def look_at_names(scene: Scene) -> Iterator[Finding]:
     unknown = {host: problem for host, call in zip(hosts, calls, strict=True) if (problem := _result(call))}
     for host, problem in unknown.items():
         do = "correct the name, look at the servers in /etc/resolv.conf, or put it into /etc/hosts"
-        yield failure(f"{hosts[host]} {host} has no address", why=problem, do=do)
+        make = failure if host in needed else warning
+        yield make(f"{hosts[host]} {host} has no address", why=problem, do=do)
     known = [host for host in hosts if host not in unknown]
     if known:
         yield fine(f"known: {', '.join(known)}")
@@ -94,7 +98,7 @@ def look_at_clock(scene: Scene) -> Iterator[Finding]:
 
 def _answer(ping: Ping, scene: Scene) -> Finding:
     endpoint = ping.endpoint
-    through = f" through the proxy {endpoint.proxy.address}" if endpoint.proxy else ""
+    through = f" through the proxy {endpoint.proxy.address}".rstrip() if endpoint.proxy else ""
     if ping.status in _ANSWERS:
         return fine(f"{endpoint.registry} answers {_ANSWERS[ping.status]}{_trust(ping)}{through}")
     if ping.status:
@@ -103,10 +107,16 @@ def _answer(ping: Ping, scene: Scene) -> Finding:
     is_distrusted = "certificate is not trusted" in ping.problem
     what = f"{endpoint.registry} cannot be reached{through}"
     do = _remedy_for_trust(ping, scene) if is_distrusted else _remedy(ping)
-    # A mirror serves what the registry cannot; an engine elsewhere has a network of its own.
-    if endpoint.way.mirrors or scene.settings.addr:
-        return warning(what, why=ping.problem, do=do)
-    return failure(what, why=ping.problem, do=do)
+    make = failure if _is_needed(endpoint, scene) else warning
+    return make(what, why=ping.problem, do=do)
+
+
+def _is_needed(endpoint: Endpoint, scene: Scene) -> bool:
+    """Whether a build has to reach it from here.
+
+    A mirror serves what the registry cannot; an engine elsewhere has a network of its own.
+    """
+    return not (endpoint.way.mirrors or scene.settings.addr)
 
 
 def _trust(ping: Ping) -> str:
@@ -118,6 +128,8 @@ def _trust(ping: Ping) -> str:
 def _remedy_for_trust(ping: Ping, scene: Scene) -> str:
     if re.search("expired|not yet valid", ping.problem):
         return "compare this machine's clock with the certificate; renew the certificate if the clock is right"
+    if "not valid for" in ping.problem:
+        return "call the registry by a name that its certificate holds; no authority makes it good for this one"
     for variable, is_there in (("SSL_CERT_FILE", os.path.isfile), ("SSL_CERT_DIR", os.path.isdir)):
         path = scene.env.get(variable, "")
         if path and not is_there(path):

@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocibuild_core.auth.private_dir import private_directory
 from ocibuild_core.doctor.checks import failure, fine, warning
 from ocibuild_core.engine.config import reserved_space
 from ocibuild_core.engine.settings import DEFAULT_MAX_CACHE
 from ocibuild_core.errors import EngineError
-from ocibuild_core.places import is_directory
+from ocibuild_core.places import is_directory, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +78,12 @@ def look_at_room(scene: Scene) -> Iterator[Finding]:
         yield failure("there is no temporary directory", why=error.strerror or str(error), do="set TMPDIR to one")
         return
     yield _room(Path(temporary), 0, _LEAST_TEMPORARY, do="make room there, or set TMPDIR to another directory")
+
+
+def look_at_private_directory(scene: Scene) -> Iterator[Finding]:
+    """Where a build keeps what only it may see, made and removed. Raises UsageError where no place will do."""
+    with private_directory(scene.env, outside=(working_directory(), Path(scene.settings.context))) as directory:
+        yield fine(f"{directory.parent} takes the build's private directory")
 
 
 def _report(scene: Scene) -> StateReport | None:

@@ -12,9 +12,9 @@ from ocibuild_core.doctor.machine import (
     look_at_privilege,
     look_at_user_namespaces,
 )
-from ocibuild_core.doctor.plugged import look_at_plugins, look_at_providers
+from ocibuild_core.doctor.plugged import look_at_logins, look_at_plugins, look_at_providers
 from ocibuild_core.doctor.reach import look_at_clock, look_at_names, look_at_proxies, look_at_registries
-from ocibuild_core.doctor.storage import look_at_overlay, look_at_room, look_at_state
+from ocibuild_core.doctor.storage import look_at_overlay, look_at_private_directory, look_at_room, look_at_state
 from ocibuild_core.errors import BuildError, CredentialError, EngineError, PluginError, UsageError
 
 SETTINGS = "settings"
@@ -81,7 +81,14 @@ CHECKS = (
         kind=EngineError,
         look=look_at_room,
     ),
+    Check(
+        name="private place",
+        looks_at="a place for what only the build may see: closed to others, not `noexec`, with a short path",
+        kind=UsageError,
+        look=look_at_private_directory,
+    ),
     Check(name="plugins", looks_at="every plugin and its state", kind=PluginError, look=look_at_plugins),
+    Check(name="logins", looks_at="the options of the logins that are named", kind=UsageError, look=look_at_logins),
     Check(
         name="providers",
         looks_at="what plugins say of their surroundings: AWS's metadata service and its hop limit, Google's",

@@ -77,6 +77,8 @@ def remedy(log: str, *, proc: Path = Path("/proc")) -> str:
     """What to do about a daemon that could not start as an ordinary user, going by its log; empty when unknown."""
     lowered = log.lower()
     is_refused = "operation not permitted" in lowered or "permission denied" in lowered
+    if "directory under /tmp" in lowered:  # rootlesskit's own place, whatever TMPDIR says (pkg/copyup/tmpfssymlink)
+        return "rootlesskit needs a /tmp that is writable: mount one there (docker: --tmpfs /tmp), or use --addr"
     if is_refused and is_restricted_by_apparmor(proc):
         return "as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     if "/proc" in lowered and "mount" in lowered and is_refused:
