@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from generated import write_or_check
 from ocibuild_basic.provider import BasicProvider
-from ocibuild_core import child_environment as children
 from ocibuild_core.exporters import ocibuild_exporters
 from ocibuild_core.settings.table import FIELDS
 from ocibuild_core.spellings import Owner, spelt
 from ocibuild_ecr import ocibuild_auth_providers as ecr_providers
 from ocibuild_gcr import ocibuild_auth_providers as gcr_providers
 
+from ocibuild_core import child_environment as children
 from ocibuild_core import errors
 
 if TYPE_CHECKING:
