@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -141,3 +143,29 @@ def test_an_output_elsewhere_is_staged_beside_itself(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     with Staging(tmp_path / "project") as staging:
         assert staging.beside(tmp_path / "out" / "a.tar").parent.parent == tmp_path / "out"
+
+
+def test_a_directory_that_another_build_takes_for_a_left_over_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its making and its locking: before it is opened, and after."""
+    moments = ["made", "opened"]
+    make, lock = os.mkdir, fcntl.flock
+
+    def made(path: Path, mode: int = 0o777) -> None:
+        make(path, mode)
+        if moments and moments[0] == "made" and Path(path).name.startswith(".ocibuild-"):
+            moments.pop(0)
+            Path(path).rmdir()
+
+    def locked(handle: int, how: int) -> None:
+        if moments and moments[0] == "opened":
+            moments.pop(0)
+            Path(f"/proc/self/fd/{handle}").readlink().rmdir()
+        lock(handle, how)
+
+    monkeypatch.setattr(os, "mkdir", made)
+    monkeypatch.setattr(fcntl, "flock", locked)
+    with Staging() as staging:
+        assert staging.beside(tmp_path / "a").is_dir()
+    assert moments == []

@@ -1,8 +1,8 @@
 """Put finished artifacts in their places, whole or not at all.
 
-Each output directory gets a staging directory inside it while the build runs, so that the last step is a rename on one
-file system. A staging directory is locked by the process that made it: one that nobody holds was left by a kill, and
-the next build in that place removes it.
+Each output directory gets a staging directory while the build runs, inside it or above the context that it lies in, so
+that the last step is a rename on one file system. A staging directory is locked by the process that made it: one that
+nobody holds was left by a kill, and the next build in that place removes it.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ class Staging:
             place = self._place(parent)
             for each in {parent, place}:
                 _remove_stale(each)
-            made = _new_directory(place, STAGING_PREFIX)
-            lock = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            made, lock = _locked_directory(place)
         except OSError as error:
             raise ExportError(
                 f"cannot write into {parent}",
@@ -178,6 +176,21 @@ def _new_directory(parent: Path, prefix: str = "") -> Path:
     made = parent / f"{prefix}{os.urandom(6).hex()}"
     made.mkdir(mode=0o700)
     return made
+
+
+def _locked_directory(parent: Path) -> tuple[Path, int]:
+    """A new staging directory and its lock.
+
+    Until it has that, a build that begins meanwhile may take it for one that a killed build left, and remove it.
+    """
+    while True:
+        made = _new_directory(parent, STAGING_PREFIX)
+        with suppress(FileNotFoundError):
+            lock = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if made.exists():
+                return made, lock
+            os.close(lock)
 
 
 def _remove_stale(parent: Path) -> None:
