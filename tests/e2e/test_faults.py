@@ -15,6 +15,7 @@ import pytest
 from ocibuild_buildkit import binary
 from ocibuild_core.emulation import can_run
 from ocibuild_testkit.registry import PasswordAuth, RegistryServer, own_platform
+from support.foreign import compile_for
 from support.images import read_image
 from support.programs import PROGRAMS, ProgramRunner
 
@@ -253,9 +254,7 @@ def test_16_steps_of_another_architecture_run_where_an_emulator_is(
     work: Path, run: ProgramRunner, sandbox: Path
 ) -> None:
     """BuildKit takes an emulator of its own from PATH, or the kernel's binfmt handlers."""
-    (sandbox / "program.c").write_text(_FOREIGN)
-    compiler = "aarch64-linux-gnu-gcc" if own_platform() == "linux/amd64" else "gcc"
-    subprocess.run([compiler, "-static", "-o", work / "program", sandbox / "program.c"], check=True)
+    compile_for("arm64", _FOREIGN, work / "program")
     (work / "Dockerfile").write_text('FROM scratch\nCOPY program /program\nRUN ["/program"]\n')
     env = {"IMAGE_PLATFORM": "linux/arm64"}
     if not can_run("arm64", ""):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ocibuild_core.errors import UsageError, raise_all
 from ocibuild_core.inputs import (
     check_inputs,
-    chosen_platforms,
     has_local_dockerfile,
     is_git_context,
     is_remote_context,
@@ -69,27 +68,8 @@ def _lacking_git(settings: BuildSettings, env: Mapping[str, str], where: str) ->
 
 
 def _lacking_emulation(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:
-    """Steps that this machine cannot run. Of an engine elsewhere nothing is known."""
-    platforms = chosen_platforms(settings)
-    if not platforms or settings.addr:
+    if not settings.platforms:
         return []
-    from ocibuild_core.emulation import can_run  # noqa: PLC0415  # only where a platform is named
-    from ocibuild_core.needs import first_run  # noqa: PLC0415
-    from ocibuild_core.platforms import architecture_of  # noqa: PLC0415
+    from ocibuild_core.emulators import lacking_emulation  # noqa: PLC0415  # only where a platform is named
 
-    targets = (*settings.additional_targets, settings.target)
-    lines = [line for target in targets if (line := first_run(settings._replace(target=target)))]
-    if not lines:
-        return []
-    foreign = [name for name in platforms if not can_run(architecture_of(name), env.get("PATH", ""))]
-    if not foreign:
-        return []
-    architectures = ", ".join(sorted({architecture_of(name) for name in foreign}))
-    return [
-        UsageError(
-            f"this machine cannot run the steps of {', '.join(foreign)}",
-            why=f"the Dockerfile's line {lines[0]} is a RUN, and the kernel has no binfmt handler for {architectures}",
-            do="install qemu-user-static (binfmt), write FROM --platform=$BUILDPLATFORM for steps that need no "
-            "emulation, or use an engine of that architecture with --addr",
-        )
-    ]
+    return lacking_emulation(settings, env)

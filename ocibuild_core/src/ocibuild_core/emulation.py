@@ -38,8 +38,18 @@ def can_run(architecture: str, path: str) -> bool:
     """
     if architecture == architecture_of(native()) or architecture not in _PROGRAMS:
         return True
-    cpu = {"arm64": "aarch64", "amd64": "x86_64", "386": "i386"}.get(architecture, architecture)
-    return bool(shutil.which(f"buildkit-qemu-{cpu}", path=path)) or _runs(_program(architecture))
+    emulator = shutil.which(f"buildkit-qemu-{cpu_of(architecture)}", path=path)
+    return bool(emulator) or _runs(_program(architecture))
+
+
+def cpu_of(architecture: str) -> str:
+    """What QEMU calls it: `aarch64` of `arm64`."""
+    return {"arm64": "aarch64", "amd64": "x86_64", "386": "i386"}.get(architecture, architecture)
+
+
+def elf_start(architecture: str) -> bytes:
+    """How each of its programs begins, up to the ELF machine. KeyError for an architecture that is not known here."""
+    return _program(architecture)[:20]
 
 
 def _runs(program: bytes) -> bool:

@@ -17,13 +17,14 @@ from ocibuild_core.places import find_dockerfile, is_directory
 if TYPE_CHECKING:
     from ocibuild_core.cli.settle import Settled
     from ocibuild_core.engine import Engine, EngineSettings
+    from ocibuild_core.settings.model import BuildSettings
 
 
 class HeadStart:
     """Launches an engine of our own on entry; on exit it ends, unless somebody has taken it.
 
-    Without sources there is nothing to build, and no engine. One that cannot be launched is none here, either: the
-    error comes again when it is asked for, in its turn among others.
+    Without sources there is nothing to build, and no engine; where an emulator may be registered, that comes first. One
+    that cannot be launched is none here, either: the error comes again when it is asked for, in its turn among others.
 
     Args:
         settled: what is to be built.
@@ -50,6 +51,8 @@ class HeadStart:
         if not self._is_wanted or settings.addr or not _has_sources(settings.context, settings.dockerfile):
             return self
         try:
+            if _awaits_emulator(settings):
+                return self
             self._settings = engine_settings(settings, self._settled.env)
             self._engine = launch(self._settings)
         except OcibuildError:
@@ -59,6 +62,14 @@ class HeadStart:
     def __exit__(self, *_: object) -> None:
         if self._engine is not None:
             self._engine.stop()
+
+
+def _awaits_emulator(settings: BuildSettings) -> bool:
+    if not settings.platforms:
+        return False
+    from ocibuild_core.emulators import awaits_emulator  # noqa: PLC0415  # only where a platform is named
+
+    return awaits_emulator(settings)
 
 
 def _has_sources(context: str, dockerfile: str | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from ocibuild_core.terminal import QUIET, Talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.auth.redact import Redactor
@@ -82,19 +84,28 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
             options = (*provider_values.values(), *(values for target in targets for _, values in target.exporters))
             print(show_build(line.show, settings, targets, env=settled.env, progress=progress, options=options))  # noqa: T201
             return
-        build(
-            BuildInput(
-                settings=settings,
-                env=settled.env,
-                talk=talk,
-                progress=progress,
-                catalog=catalog,
-                login=login,
-                provider_options=provider_values,
-                targets=targets,
-                launch=launch,
+        with _emulation(settings, settled.env, talk):
+            build(
+                BuildInput(
+                    settings=settings,
+                    env=settled.env,
+                    talk=talk,
+                    progress=progress,
+                    catalog=catalog,
+                    login=login,
+                    provider_options=provider_values,
+                    targets=targets,
+                    launch=launch,
+                )
             )
-        )
+
+
+def _emulation(settings: BuildSettings, env: Mapping[str, str], talk: Talk) -> AbstractContextManager[None]:
+    if not settings.platforms:
+        return nullcontext()
+    from ocibuild_core.emulators import emulation  # noqa: PLC0415  # only where a platform is named
+
+    return emulation(settings, env, talk)
 
 
 def _sources(start: Start, line: Line, settled: Settled) -> OptionSources:

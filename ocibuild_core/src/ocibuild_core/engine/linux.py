@@ -1,4 +1,4 @@
-"""The system calls that Python 3.11 has no name for. Only the keeper, its child and trials import this."""
+"""The system calls that Python 3.11 has no name for. Only the keeper, its child, trials and binfmt.py import this."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ MS_NOEXEC = 0x8
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_SLAVE = 0x80000
+_MNT_DETACH = 2
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -31,6 +32,11 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str |
     arguments = [text.encode() if text is not None else None for text in (source, target, kind)]
     data = options.encode() if options is not None else None
     _check(_libc.mount(*arguments, ctypes.c_ulong(flags), data), f"mount {target}")
+
+
+def detach(target: str) -> None:
+    """Take a mount out of sight; who has something open in it keeps it (umount(2))."""
+    _check(_libc.umount2(target.encode(), ctypes.c_int(_MNT_DETACH)), f"umount {target}")
 
 
 def die_with_parent(signal: int) -> None:
