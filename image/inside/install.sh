@@ -15,6 +15,10 @@ PYTHONPATH=$(echo "$wheels"/pip-*.whl) "$home/bin/python" -m pip install --quiet
 rm /tmp/requirements.txt
 install -m 755 "$(dirname "$0")/task" "$home/bin/task"
 
+# Emulators that lie here are registered with the kernel when a build needs them (ocibuild_core/emulators.py).
+mkdir -p "$home/libexec/ocibuild"
+ln -s /usr/libexec/qemu-binfmt/*-binfmt-P "$home/libexec/ocibuild/"
+
 # Bytecode without timestamps: it is the same each time, and Python does not look at the sources again. Pip is seldom
 # run; uncompiled it is half as large.
 site=$("$home/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

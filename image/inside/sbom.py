@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from cyclonedx.model.bom import Bom  # type: ignore[import-not-found]
 from cyclonedx.model.component import Component, ComponentType  # type: ignore[import-not-found]
+from cyclonedx.model.license import DisjunctiveLicense  # type: ignore[import-not-found]
 from cyclonedx.output.json import JsonV1Dot6  # type: ignore[import-not-found]
 from packageurl import PackageURL  # type: ignore[import-not-found]
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 SITE = next(Path("/opt/ocibuild/lib").glob("python3.*/site-packages"))
 _DPKG = Path("/var/lib/dpkg/status")
+_LICENCES = {"qemu-user-static": "GPL-2.0-only", "qemu-user": "GPL-2.0-only"}
+"""What stands beside Debian's packages of which the image has a part; that of the others tells their copyright file."""
 _VERSIONS = SITE / "ocibuild_buildkit" / "carried" / "versions.json"
 
 
@@ -42,8 +45,9 @@ def main() -> None:
     system = Component(name="debian", version=release, type=ComponentType.OPERATING_SYSTEM, bom_ref="system")
     bom.components.add(system)
     for purl in purls:
+        licences = [DisjunctiveLicense(id=_LICENCES[purl.name])] if purl.name in _LICENCES else []
         name = f"{purl.namespace}/{purl.name}" if purl.type == "golang" and purl.namespace else purl.name
-        bom.components.add(Component(name=name, version=purl.version, purl=purl, bom_ref=str(purl)))
+        bom.components.add(Component(name=name, version=purl.version, purl=purl, licenses=licences, bom_ref=str(purl)))
     bom.register_dependency(image, list(bom.components))
     Path(sys.argv[1]).write_text(JsonV1Dot6(bom).output_as_string(indent=1) + "\n")
 

@@ -75,11 +75,12 @@ def _bootstrap(target: ImageTarget, rootfs: Path, env: Mapping[str, str]) -> Non
     (perl / "DEBIAN").mkdir(parents=True)
     shutil.copy(_DEBIAN / "no-perl.control", perl / "DEBIAN" / "control")
     run("dpkg-deb", "--root-owner-group", "--build", perl, f"{perl}.deb", env={**env, "SOURCE_DATE_EPOCH": _EPOCH})
+    rules = [*(_DEBIAN / "dpkg.cfg").read_text().splitlines(), *_let_in(target.emulated)]
     packages = [line for line in (_DEBIAN / "packages.txt").read_text().splitlines() if not line.startswith("#")]
     run(
         *("mmdebstrap", "--quiet", "--variant=apt", f"--architectures={target.machine.goarch}"),
         f"--include={','.join(packages)}",
-        *(f"--dpkgopt={line}" for line in (_DEBIAN / "dpkg.cfg").read_text().splitlines()),
+        *(f"--dpkgopt={line}" for line in rules),
         "--hook-directory=/usr/share/mmdebstrap/hooks/merged-usr",
         '--setup-hook=mkdir -p "$1/etc/apt/preferences.d"',
         f"--setup-hook={_NO_USRMERGE}",
@@ -91,6 +92,11 @@ def _bootstrap(target: ImageTarget, rootfs: Path, env: Mapping[str, str]) -> Non
         *("--skip=output/dev", SUITE, rootfs),
         env={**_reachable(env), "SOURCE_DATE_EPOCH": _EPOCH},
     )
+
+
+def _let_in(cpu: str) -> tuple[str, ...]:
+    """One emulator of qemu-user-static, which has thirty."""
+    return f"path-include=/usr/bin/qemu-{cpu}-static", f"path-include=/usr/libexec/qemu-binfmt/{cpu}-binfmt-P"
 
 
 def _reachable(env: Mapping[str, str]) -> dict[str, str]:

@@ -46,6 +46,11 @@ class ImageTarget:
         return f"linux/{self.machine.goarch}"
 
     @property
+    def emulated(self) -> str:
+        """The CPU that the image has an emulator of, as QEMU calls it."""
+        return {"amd64": "aarch64", "arm64": "x86_64"}[self.machine.goarch]
+
+    @property
     def uv_platform(self) -> str:
         """As in `uv pip compile --python-platform`."""
         return f"{self.machine.machine}-manylinux_2_{_GLIBC}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.foreign import EMULATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +109,19 @@ def test_the_bill_of_materials_names_the_release_that_scanners_look_packages_up_
     assert (system["name"], system["version"]) == ("debian", "12")
     [git] = [component["purl"] for component in components if component["name"] == "git"]
     assert git.endswith(f"?arch={task_image.config['architecture']}&distro=debian-12")
+
+
+def test_it_has_the_emulator_of_the_other_architecture_alone(task_image: TaskImage) -> None:
+    [linked] = (task_image.rootfs / "opt/ocibuild/libexec/ocibuild").iterdir()
+    assert linked.name == EMULATOR
+    assert (task_image.rootfs / str(linked.readlink()).lstrip("/")).is_file()
+    emulators = [name for name in paths(task_image.rootfs) if name.startswith("usr/bin/qemu-")]
+    assert emulators == [f"usr/bin/qemu-{EMULATOR.partition('-')[0]}-static"]
+    assert (task_image.rootfs / "usr/share/doc/qemu-user-static/copyright").is_file()
+    bom = json.loads((task_image.rootfs / BOM).read_text())
+    [listed] = [component for component in bom["components"] if component["name"] == "qemu-user-static"]
+    assert listed["version"].startswith("1:7.")
+    assert listed["licenses"] == [{"license": {"id": "GPL-2.0-only"}}]
 
 
 def test_newuidmap_has_one_capability_instead_of_root(task_image: TaskImage) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import platform
-import sys
 import tarfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ocibuild_core.emulation import cpu_of
+from support.apart import WITH_ARM64
+from support.foreign import EMULATOR, FOREIGN
 from support.fresh_env import ROOT, Wheelhouse
-from support.task_image import make_image
+from support.task_image import make_image, unpack_image
 from taskimage.__main__ import fill_context
 from taskimage.base import debian_base
 from taskimage.target import DEBIAN, choose_image_target
@@ -76,10 +78,11 @@ def test_the_wheels_fit_the_base_and_ours_are_named_shortly(example_wheel: Path,
 
 
 PYTHON_IMAGE = "library/python:3.11-slim-bookworm"
-# What Python's own image is to us: Debian with a Python in /usr/local, without git, ssh and newuidmap.
+# What Python's own image is to us: Debian with a Python in /usr/local, without git, ssh, newuidmap and the emulator.
 LIKE_PYTHON = """ARG BASE
 FROM ${BASE}
-RUN dpkg --purge git openssh-client uidmap ca-certificates ocibuild-no-perl
+RUN dpkg --purge git openssh-client uidmap ca-certificates ocibuild-no-perl qemu-user-static
+RUN rm /etc/dpkg/dpkg.cfg.d/*
 RUN ln -s /usr/bin/python3 /usr/local/bin/python3
 """
 
@@ -105,6 +108,10 @@ def test_it_is_made_on_python_s_image_with_another_s_plugin(
         labels = json.load(config)["config"]["Labels"]
     plugins = [key.rpartition(".")[2] for key in sorted(labels) if ".plugin." in key]
     assert plugins == ["acr", "core", "gcr"]
+    root = unpack_image(archive, sandbox / "rootfs").rootfs
+    assert [path.name for path in (root / "usr/bin").glob("qemu-*")] == [f"qemu-{cpu_of(FOREIGN)}-static"]
+    assert [path.name for path in (root / "opt/ocibuild/libexec/ocibuild").iterdir()] == [EMULATOR]
+    assert list((root / "etc/dpkg/dpkg.cfg.d").iterdir()) == []
 
 
 @pytest.mark.long
@@ -112,8 +119,7 @@ def test_it_is_made_on_python_s_image_with_another_s_plugin(
 def test_it_is_made_for_arm64_where_the_kernel_runs_its_programs(sandbox: Path) -> None:
     """Handlers of binfmt_misc are registered in a user namespace of their own, so that nobody else sees them."""
     archive = sandbox / "arm64.tar"
-    enter = [sys.executable, str(Path(__file__).parents[1] / "support" / "emulated.py")]
-    make_image(archive, "--machine=arm64", command=enter, env={"OCIBUILD_STATE_DIR": str(sandbox / "state")})
+    make_image(archive, "--machine=arm64", command=WITH_ARM64, env={"OCIBUILD_STATE_DIR": str(sandbox / "state")})
     with tarfile.open(archive) as tar:
         config = tar.extractfile(config_of(archive))
         assert config

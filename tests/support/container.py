@@ -117,6 +117,7 @@ class Container:
         cwd: str = "/",
         stdin: str = "",
         readonly: bool = False,
+        enter: Sequence[str] = (),
         seconds: float = 120,
     ) -> Run:
         """Run a program to its end, in a container of its own.
@@ -130,6 +131,7 @@ class Container:
             cwd: where it runs.
             stdin: what it reads.
             readonly: its root file system is read-only.
+            enter: what runs runc, if it does not run by itself.
             seconds: after which it is killed.
         """
         name = f"ocibuild-test-{secrets.token_hex(4)}"
@@ -140,14 +142,14 @@ class Container:
         with _overlay(self.rootfs, bundle, _ROOT_OUTSIDE if rights.user_namespace else 0) as root:
             spec["root"] = {"path": str(root), "readonly": readonly}
             (bundle / "config.json").write_text(json.dumps(spec))
-            command = [str(binary("runc")), "--root", str(bundle / "state"), "run", "--bundle", str(bundle), name]
+            runc = [str(binary("runc")), "--root", str(bundle / "state")]
+            command = [*enter, *runc, "run", "--bundle", str(bundle), name]
             try:
                 ended = subprocess.run(
                     command, input=stdin, capture_output=True, text=True, errors="replace", check=False, timeout=seconds
                 )
             finally:
-                delete = [*command[:3], "delete", "--force", name]
-                subprocess.run(delete, check=False, capture_output=True)
+                subprocess.run([*runc, "delete", "--force", name], check=False, capture_output=True)
         return Run(command=argv, code=ended.returncode, stdout=ended.stdout, stderr=ended.stderr)
 
 
