@@ -30,8 +30,10 @@ _COMPILE = (
     'PYTHONHASHSEED=0 chroot "$1" python3 -m compileall -q -f --invalidation-mode unchecked-hash '
     "/usr/lib/python3 /usr/lib/python3.*"
 )
+# And without glibc's tables of other character sets than UTF-8, 20 MB for arm64: Python has its own, and git wants them
+# for messages of commits alone. Debian's packages need them while they are installed.
 _TIDY = (
-    'cd "$1" && rm -rf var/log/* var/cache/ldconfig/aux-cache var/cache/debconf/*-old var/lib/dpkg/*-old '
+    'cd "$1" && rm -rf usr/lib/*-linux-gnu/gconv var/log/* var/cache/ldconfig/aux-cache var/cache/debconf/*-old var/lib/dpkg/*-old '
     "etc/*- etc/hostname etc/resolv.conf etc/apt/preferences.d/* var/lib/apt/lists/* no-perl.deb"
 )
 # Debian's `usrmerge` wants all of Perl; in a new system its work is done, and `usr-is-merged` says so.
