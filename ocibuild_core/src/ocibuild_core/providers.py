@@ -119,7 +119,10 @@ class CredentialStore(ABC):
 
     @abstractmethod
     def store(self, request: CredentialRequest, credential: Credential) -> None:
-        """Keep the credential for `request.registry`, replacing the one of the same user."""
+        """Keep the credential for `request.registry`, in the place of every other user's: a helper answers with one.
+
+        The old ones go when the new one is safe, not before.
+        """
 
     @abstractmethod
     def erase(self, request: CredentialRequest) -> bool:

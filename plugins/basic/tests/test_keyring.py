@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from ocibuild_basic.store import IDENTITY_TOKEN_USER
+from ocibuild_basic.store import IDENTITY_TOKEN_USER, keychain_for
 from ocibuild_core.plugin import (
     Credential,
     CredentialError,
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 HOST = "r.example:5000"
 SECRET_SERVICE = "keyring.backends.SecretService.Keyring"
+
+
+def log_in(ask: Asker, user: str, password: str) -> None:
+    """What `ocibuild login` keeps, beside the registry's other users."""
+    keychain_for(ask.context()).keep(HOST, user, Secret(password))
 
 
 def put(provider: BasicProvider, ask: Asker, user: str, password: str, host: str = HOST) -> None:
@@ -81,7 +86,7 @@ class TestSecretService:
     ) -> None:
         for user in ("bob", "alice"):
             if by == "ocibuild":
-                put(provider, ask, user, f"secret of {user}")
+                log_in(ask, user, f"secret of {user}")
             else:
                 secret_service.run(f"import keyring; keyring.set_password({HOST!r}, {user!r}, 'secret of {user}')")
 
@@ -122,11 +127,37 @@ class TestSecretService:
         assert credential
         assert credential.secret.reveal() == "new"
 
+    def test_the_helper_s_store_takes_the_place_of_every_user_of_the_registry(
+        self, provider: BasicProvider, ask: Asker, secret_service: SecretService
+    ) -> None:
+        """As docker's own helpers: `docker login` as another user must not leave two, of whom none is answered."""
+        secret_service.run(f"import keyring; keyring.set_password({HOST!r}, 'by-hand', 'secret')")
+        put(provider, ask, "alice", "secret", host="other.example")
+        token = Credential(username="", secret=Secret("refresh"), kind=CredentialKind.IDENTITY_TOKEN)
+        log_in(ask, "alice", "secret")
+        log_in(ask, "bob", "secret")
+        provider.store(ask.request(HOST), token)
+        put(provider, ask, "carol", "new")
+
+        credential = provider.get(ask.request(HOST))
+
+        assert credential
+        assert (credential.username, credential.secret.reveal()) == ("carol", "new")
+        stored = [("other.example", "alice"), (HOST, "carol")]
+        assert [(login.registry, login.username) for login in provider.list(ask.context())] == stored
+        gone = ("alice", "bob", IDENTITY_TOKEN_USER)
+        assert (
+            secret_service.run(
+                f"import keyring; print([keyring.get_password({HOST!r}, user) for user in {(*gone, 'by-hand')!r}])"
+            )
+            == "[None, None, None, 'secret']\n"
+        )
+
     def test_an_entry_that_was_deleted_elsewhere_does_not_count(
         self, provider: BasicProvider, ask: Asker, secret_service: SecretService
     ) -> None:
         for user in ("alice", "bob"):
-            put(provider, ask, user, f"secret of {user}")
+            log_in(ask, user, f"secret of {user}")
         secret_service.run(f"import keyring; keyring.delete_password({HOST!r}, 'alice')")
 
         credential = provider.get(ask.request(HOST))
@@ -137,8 +168,8 @@ class TestSecretService:
     def test_erase_forgets_every_user_of_the_registry_and_no_other(
         self, provider: BasicProvider, ask: Asker, secret_service: SecretService
     ) -> None:
-        put(provider, ask, "alice", "secret")
-        put(provider, ask, "bob", "secret")
+        log_in(ask, "alice", "secret")
+        log_in(ask, "bob", "secret")
         put(provider, ask, "alice", "secret", host="other.example")
 
         assert provider.erase(ask.request(HOST))
@@ -399,6 +430,25 @@ class Keyring(FileKeyring):
 
         assert "a secret" not in str(caught.value)
         assert list(provider.list(ask.context())) == []
+
+    def test_one_that_does_not_keep_the_new_one_loses_no_old_one(
+        self, provider: BasicProvider, ask: Asker, use_back_end: UseBackEnd
+    ) -> None:
+        use_back_end("""
+class Keyring(FileKeyring):
+    def set_password(self, service, username, password):
+        if username != "alice":
+            raise ValueError("full")
+        super().set_password(service, username, password)
+""")
+        put(provider, ask, "alice", "old")
+
+        with pytest.raises(CredentialError, match="the keyring failed"):
+            put(provider, ask, "bob", "new")
+
+        credential = provider.get(ask.request(HOST))
+        assert credential
+        assert (credential.username, credential.secret.reveal()) == ("alice", "old")
 
     def test_one_that_forgets_is_found_out(self, provider: BasicProvider, ask: Asker, use_back_end: UseBackEnd) -> None:
         use_back_end("class Keyring(FileKeyring):\n    def set_password(self, *_): pass\n")

@@ -107,7 +107,7 @@ def test_what_cannot_be_a_login_is_refused_before_the_registry_sees_it(
 
 def test_logout_forgets_one_user_or_all(provider: BasicProvider, ask: Asker, secret_service: SecretService) -> None:
     for user in ("alice", "bob", "carol"):
-        provider.store(ask.request(HOST), Credential(username=user, secret=Secret("secret")))
+        provider.login(ask.login(HOST, username=user, secret="secret"), Person(answers=[]))
 
     assert provider.logout(ask.login(HOST, username="alice")) == f"forgotten for {HOST}: alice"
     assert [login.username for login in provider.list(ask.context())] == ["bob", "carol"]

@@ -100,3 +100,19 @@ def test_without_a_terminal_nothing_is_asked(run: Callable[..., subprocess.Compl
 def test_a_password_without_a_user_is_refused(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = run("ocibuild", "login", "r.example", "--stdin", stdin="x\n")
     assert (done.returncode, "add --user NAME" in done.stderr) == (2, True)
+
+
+def test_docker_s_login_as_another_user_takes_the_place_of_the_first(
+    run: Callable[..., subprocess.CompletedProcess[str]], leak_watcher: LeakWatcher
+) -> None:
+    """What docker sends for `docker login`, twice; then what it asks before a pull."""
+    keeper = {"OCIBUILD_CREDENTIAL_STORE": "basic"}
+    for user in ("alice", "bob"):
+        secret = leak_watcher.register(f"the-password-of-{user}", "a password")
+        entry = json.dumps({"ServerURL": "r.example", "Username": user, "Secret": secret})
+        assert run("docker-credential-ocibuild", "store", stdin=entry, **keeper).returncode == 0
+
+    answer = run("docker-credential-ocibuild", "get", stdin="r.example", secret_on_stdout=True)
+    assert json.loads(answer.stdout)["Username"] == "bob"
+    listed = run("docker-credential-ocibuild", "list", **keeper)
+    assert json.loads(listed.stdout) == {"r.example": "bob"}

@@ -111,7 +111,7 @@ class BasicProvider(AuthProvider, InteractiveLogin, CredentialStore):
         return store.logout(request)
 
     def store(self, request: CredentialRequest, credential: Credential) -> None:
-        """Keep it in the keyring."""
+        """Keep it in the keyring, in the place of what was stored for the registry."""
         from ocibuild_basic import store  # noqa: PLC0415  # see above
 
         store.keep(request, credential)

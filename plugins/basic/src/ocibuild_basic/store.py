@@ -63,7 +63,11 @@ def keep(request: CredentialRequest, credential: Credential) -> None:
     """See `CredentialStore.store`."""
     is_token = credential.kind is CredentialKind.IDENTITY_TOKEN
     user = IDENTITY_TOKEN_USER if is_token else credential.username
-    keychain_for(request).keep(request.registry, user, credential.secret)
+    registry, keychain = request.registry, keychain_for(request)
+    # Read first and forgotten last: no failure loses the old one, and of two at the same time one stays.
+    others = [known for known in keychain.users(registry) if known != user]
+    keychain.keep(registry, user, credential.secret)
+    keychain.forget(registry, others)
 
 
 def forget(request: CredentialRequest) -> bool:
