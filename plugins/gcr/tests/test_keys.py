@@ -140,7 +140,7 @@ def test_a_key_that_was_replaced_is_refused(ask: Asker, cloud: Cloud, key: dict[
     with pytest.raises(CredentialError) as caught:
         ask(key_json=json.dumps(key))
     assert str(caught.value) == (
-        f"Google gave no token for {REGISTRY} to service account {EMAIL} via GCR_KEY_JSON\n"
+        f"Google gave no token to service account {EMAIL} via GCR_KEY_JSON for {REGISTRY}\n"
         "  why    invalid_grant: Invalid JWT Signature.\n"
         "  do     the key was deleted or replaced: make a new one for the service account"
     )
@@ -210,14 +210,33 @@ def test_a_token_that_is_over_when_it_comes_is_refused(ask: Asker, cloud: Cloud,
         ask(key_json=json.dumps(key))
 
 
-def test_a_failed_login_is_tried_afresh(ask: Asker, cloud: Cloud, key: dict[str, str]) -> None:
+def test_a_refusal_holds_for_the_other_registries_and_is_tried_afresh_later(
+    ask: Asker, cloud: Cloud, key: dict[str, str]
+) -> None:
+    """The registries of one build cost one refusal; a build that goes on for hours is not refused for ever."""
+    clock = ask.clock = FakeClock(datetime.now(UTC))
     text = json.dumps(key)
     keys = dict(cloud.keys[EMAIL])
     cloud.keys[EMAIL].clear()
-    with pytest.raises(CredentialError):
-        ask(key_json=text)
+    for registry in (REGISTRY, "gcr.io", "eu.gcr.io", "us-docker.pkg.dev"):
+        with pytest.raises(CredentialError, match=f"Google gave no token .* for {registry}\n") as caught:
+            ask(registry, key_json=text)
+        assert "make a new one" in caught.value.do
+    assert cloud.asked == ["oauth2 jwt-bearer"]
+
+    other = cloud.service_account("other@project.iam.gserviceaccount.com")
+    assert ask(key_json=json.dumps(other)).detail.startswith("service account other@")
     cloud.keys[EMAIL].update(keys)
+    clock.advance(10)
     assert ask(key_json=text).username == "oauth2accesstoken"
+
+
+def test_a_server_that_is_down_is_waited_for_once(ask: Asker, internet: Internet, key: dict[str, str]) -> None:
+    internet.busy = 100
+    for registry in (REGISTRY, "gcr.io", "eu.gcr.io"):
+        with pytest.raises(CredentialError, match=f"no Google token for {registry}\n"):
+            ask(registry, key_json=json.dumps(key))
+    assert internet.busy == 96
 
 
 def test_who_waits_for_another_login_waits_no_longer_than_it_may(

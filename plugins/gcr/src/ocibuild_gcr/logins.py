@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ocibuild_core.plugin import Credential, CredentialError, CredentialsUnavailable, Secret, UsageError
 
 from ocibuild_gcr import identities
+from ocibuild_gcr.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ _PROBE_SECONDS = 3.0
 _AUTOMATIC_PROBE_SECONDS = 1.0
 # So long the answer holds, for the other registries of a build; a server that restarts is found again later.
 _PROBE_HOLDS_SECONDS = 30.0
+_REFUSAL_HOLDS_SECONDS = 10.0
 
 
 class Logins:
@@ -59,7 +61,7 @@ class Logins:
         login = self._login(request)
         with _held(login.lock, request):
             if login.credential is None or not login.is_fresh(request.clock):
-                login.credential = self._log_in(request)
+                login.credential = self._renewed(login, request)
             return login.credential
 
     def _login(self, request: CredentialRequest) -> _Login:
@@ -67,6 +69,16 @@ class Logins:
         key = (*request.options.values(), *env)
         with self._lock:
             return self._logins.setdefault(key, _Login())
+
+    def _renewed(self, login: _Login, request: CredentialRequest) -> Credential:
+        """What a login gives, unless one was refused just before: a build's registries of one bad key cost one call."""
+        if login.refusal is None or request.clock.monotonic() >= login.refused_until:
+            try:
+                return self._log_in(request)
+            except Refusal as refusal:
+                login.refusal = refusal.with_traceback(None)
+                login.refused_until = request.clock.monotonic() + _REFUSAL_HOLDS_SECONDS
+        raise login.refusal.error_for(request.registry)
 
     def _log_in(self, request: CredentialRequest) -> Credential:
         from ocibuild_gcr import sdk  # noqa: PLC0415  # a key itself needs none
@@ -83,8 +95,8 @@ class Logins:
         deadline = request.clock.monotonic() + _seconds_left(request)
         transport = Transport(env=request.env, clock=request.clock, deadline=deadline)
         with closing(transport):
-            sdk.refresh(found, google, transport, request.registry)
-        return _token(google, sdk.describe(found, google), request)
+            sdk.refresh(found, google, transport)
+        return _token(google, sdk.describe(found, google), request.clock)
 
     def _need_metadata_server(self, request: CredentialRequest) -> None:
         from ocibuild_gcr import sdk  # noqa: PLC0415  # a key itself needs none
@@ -114,6 +126,8 @@ class _Login:
 
     lock: Lock = field(default_factory=Lock)
     credential: Credential | None = None
+    refusal: Refusal | None = None
+    refused_until: float = 0.0
 
     def is_fresh(self, clock: Clock) -> bool:
         if self.credential is None:
@@ -182,13 +196,10 @@ def _key_itself(found: identities.Found | None) -> Credential:
     )
 
 
-def _token(google: Any, detail: str, request: CredentialRequest) -> Credential:  # noqa: ANN401  # google-auth's classes share no typed base
+def _token(google: Any, detail: str, clock: Clock) -> Credential:  # noqa: ANN401  # google-auth's classes share no typed base
     if not google.token:
-        raise CredentialError(f"Google's answer for {request.registry} holds no token ({detail})")
+        raise Refusal(f"Google's answer to {detail} holds no token")
     expires_at = google.expiry.replace(tzinfo=UTC) if google.expiry else None
-    if expires_at and expires_at <= request.clock.now():
-        raise CredentialError(
-            f"the Google token for {request.registry} had expired when it came ({detail})",
-            do="set this machine's clock",
-        )
+    if expires_at and expires_at <= clock.now():
+        raise Refusal(f"the Google token of {detail} had expired when it came", do="set this machine's clock")
     return Credential(username=_TOKEN_USER, secret=Secret(google.token), expires_at=expires_at, detail=detail)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.plugin import CredentialError
 
+from ocibuild_gcr.refusal import Refusal
 from ocibuild_gcr.transport import METADATA_ADDRESS, NoAnswerError, Transport
 
 if TYPE_CHECKING:
@@ -46,20 +47,15 @@ def google_credentials(found: Found, context: ProviderContext) -> GoogleCredenti
         ) from None
 
 
-def refresh(found: Found, credentials: GoogleCredentials, transport: Transport, registry: str) -> None:
-    """Get a token into `credentials`.
-
-    Raises:
-        CredentialError: Google refused, or did not answer.
-    """
+def refresh(found: Found, credentials: GoogleCredentials, transport: Transport) -> None:
+    """Get a token into `credentials`. Raises Refusal: Google refused, or did not answer."""
     try:
         credentials.refresh(transport)
     except NoAnswerError as error:
-        raise CredentialError(f"no Google token for {registry}", why=str(error), do=error.do) from None
+        raise Refusal("no Google token", why=str(error), do=error.do) from None
     except _raised_by_google_auth() as error:
-        who = describe(found, credentials)
-        raise CredentialError(
-            f"Google gave no token for {registry} to {who}",
+        raise Refusal(
+            f"Google gave no token to {describe(found, credentials)}",
             why=_words(error) + _answer(error, transport),
             do=_advice(error, transport),
         ) from None
