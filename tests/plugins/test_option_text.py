@@ -80,6 +80,9 @@ def test_malformed_text(kind: OptionType, text: str, reason: str) -> None:
         (OptionType.LIST, ["a,b", " c ", "", 5, None], ("a,b", "c", "5")),
         (OptionType.LIST, {"h": "v", "n": 1}, ("h=v", "n=1")),
         (OptionType.LIST, {"h": {"user": "u"}}, ('h={"user": "u"}',)),
+        (OptionType.LIST, {"h": ["a", " b,c ", {"d": 1}], "n": [], "m": 1}, ("h=a", "h= b,c", 'h={"d": 1}', "m=1")),
+        (OptionType.LIST, '{"h": ["a", "b,c"], "n": [1.10]}', ("h=a", "h=b,c", "n=1.10")),
+        (OptionType.LIST, [["a", "b"]], ('["a", "b"]',)),
         (OptionType.LIST, [], ()),
     ],
 )

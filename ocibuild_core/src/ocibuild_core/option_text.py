@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.options import OptionType
 from ocibuild_core.secret import Secret
-from ocibuild_core.settings.values import items_of, parse_bool, parse_duration, scalar_text, split_mapping
+from ocibuild_core.settings.values import items_of, json_items, parse_bool, parse_duration, scalar_text, split_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,22 +32,37 @@ def parse_text(option: Option, text: str) -> OptionValue:
 def parse_list(texts: Sequence[str]) -> tuple[str, ...]:
     """The items of all texts together: between commas, trimmed, empty ones dropped; `{…}` protects its commas.
 
-    A text may also be a JSON array or object (`json_items` in `settings.values`).
+    A text may also be a JSON array or object, which is read as `parse_document` does.
     """
-    return tuple(item for text in texts for item in _kept(split_mapping(text)))
+    return tuple(item for text in texts for item in _kept(_split(text)))
 
 
 def parse_document(option: Option, value: object) -> OptionValue:
     """The value of what a YAML file or a request holds: a scalar, or for a list also a sequence or a mapping.
 
-    A mapping gives `key=value` items; values that are themselves nested become JSON.
+    A mapping gives `key=value` items, of a list one for each of its values; what is nested deeper becomes JSON.
     """
     if option.type is OptionType.LIST and isinstance(value, dict | list | tuple):
-        return _kept(items_of(value))
+        return _kept(_items(value))
     if isinstance(value, dict | list | tuple):
         kind = "a mapping" if isinstance(value, dict) else "a list"
         raise ValueError(f"{kind} where one value is expected")  # noqa: TRY004  # one class for all reasons
     return parse_text(option, scalar_text(value))
+
+
+def _split(text: str) -> tuple[str, ...]:
+    whole = json_items(text, "[{", _items)
+    return split_list(text) if whole is None else whole
+
+
+def _items(value: dict[Any, object] | Sequence[object]) -> tuple[str, ...]:
+    if not isinstance(value, dict):
+        return items_of(value)
+    # Not so in `items_of`: a key of settings has one value, and the last would win without a word.
+    pairs = (
+        (key, item) for key, held in value.items() for item in (held if isinstance(held, list | tuple) else (held,))
+    )
+    return tuple(text for key, item in pairs for text in items_of({key: item}))
 
 
 def _kept(items: Iterable[str]) -> tuple[str, ...]:

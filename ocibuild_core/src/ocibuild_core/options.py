@@ -42,7 +42,7 @@ class OptionType(Enum):
     """`float` seconds; written `30`, `1.5s`, `250ms`, `2m`, `1h`."""
     LIST = "list"
     """`tuple[str, ...]`: split on commas, trimmed, empty items dropped; the flag may be repeated. A YAML mapping gives
-    `key=value` items."""
+    `key=value` items, one for each value of a list in it."""
     CHOICE = "choice"
     """`str`, one of `choices`, in any case."""
     SECRET = "secret"  # noqa: S105  # the name of a type

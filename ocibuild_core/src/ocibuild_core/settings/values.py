@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    _Items = Callable[[dict[Any, object] | Sequence[object]], tuple[str, ...]]
 
 TOO_LARGE = 2**63
 """BuildKit counts bytes in 63 bits."""
@@ -72,8 +74,8 @@ def split_list(text: str) -> tuple[str, ...]:
     return tuple(items)
 
 
-def json_items(text: str, brackets: str = "[") -> tuple[str, ...] | None:
-    """The items of a JSON array, or with brackets `[{` also `key=value` of an object; None for any other text.
+def json_items(text: str, brackets: str = "[", items: _Items | None = None) -> tuple[str, ...] | None:
+    """The items of a JSON array, or with brackets `[{` also those of an object; None for any other text.
 
     So Concourse hands over a list or a mapping in a task's `params`
     (https://github.com/concourse/concourse/blob/master/atc/task.go, `TaskEnv`).
@@ -83,7 +85,7 @@ def json_items(text: str, brackets: str = "[") -> tuple[str, ...] | None:
     import json  # noqa: PLC0415  # rare, and not on the way to `--help`
 
     try:
-        return items_of(json.loads(text, parse_int=str, parse_float=str))
+        return (items or items_of)(json.loads(text, parse_int=str, parse_float=str))
     except (ValueError, RecursionError):
         return None
 
