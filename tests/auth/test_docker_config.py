@@ -234,15 +234,6 @@ def test_a_failing_helper_of_a_needed_registry_is_an_error(helpers: HelperDirect
     assert str(caught.value).startswith("file 0: docker-credential-mine failed for r.example")
 
 
-def test_a_registry_with_another_port_only_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    found = config({"auths": {"localhost:5077": encoded("u:p")}})
-    assert first(found, "localhost") is None
-    found.warn_of_other_ports("localhost")
-    assert [record.getMessage() for record in caplog.records] == [
-        "no login for localhost; there is one for localhost:5077, which is another registry"
-    ]
-
-
 def test_the_registries_of_the_config_are_known() -> None:
     found = config(
         {"auths": {"A.example": {}, "bad key": {}}, "credHelpers": {"b.example:443": "x"}}, {"auths": {"c": {}}}

@@ -317,4 +317,17 @@ def test_a_login_for_another_port_is_told_only_where_nobody_answers(
 ) -> None:
     named = Teller("named", credential("named"), match=Match.GENERIC if login else Match.NO)
     resolver_of(named, login=login, config=config_for(f"{HOST}:5000")).resolve(HOST)
-    assert bool([record for record in caplog.records if "another registry" in record.getMessage()]) is is_warned
+    said = [f"no login for {HOST}; there is one for {HOST}:5000, which is another registry"]
+    assert caplog.messages == (said if is_warned else [])
+
+
+@pytest.mark.parametrize(("config", "is_warned"), [([HOST], False), ([], True)])
+def test_so_is_one_that_a_named_provider_has_for_another_port(
+    config: list[str], *, is_warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The provider itself cannot know who is asked after it."""
+    named = Teller("named", match=Match.GENERIC, names=[f"{HOST}:5000"])
+    foreign = Teller("foreign", match=Match.NO, names=OSError("not to be asked"))
+    resolver_of(named, foreign, login=["named,foreign"], config=config_for(*config)).resolve(HOST)
+    said = [f"no login for {HOST}; there is one for {HOST}:5000, which is another registry"]
+    assert caplog.messages == (said if is_warned else [])

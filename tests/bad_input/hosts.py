@@ -64,4 +64,6 @@ def _(given: Case) -> None:
     env = {"LOGIN": "PASS", "PASS": f"u:{given.token}", "REG_URL": "r.own.example"}
     ended = given.demo.helper("get", question="r.own.example:5000", **env)
     assert (ended.returncode, ended.stdout) == (1, "credentials not found in native keychain\n"), ended
-    assert "r.own.example is for another port" in ended.stderr
+    assert "there is one for r.own.example, which is another registry" in ended.stderr
+    given.demo.docker_config({"auths": {"r.own.example:5000": given.entry}})
+    assert sorted(given.answers("r.own.example:5000", **env)) == ["config", "u"]

@@ -16,7 +16,7 @@ from ocibuild_core.auth.config_files import (
 from ocibuild_core.child_environment import for_user_program
 from ocibuild_core.errors import CredentialError, UsageError
 from ocibuild_core.records import NamedTuple
-from ocibuild_core.registry.hosts import DOCKER_HUB, docker_key, host_of, normalise, split
+from ocibuild_core.registry.hosts import DOCKER_HUB, docker_key, normalise, split
 from ocibuild_core.secret import Secret
 from ocibuild_core.terminal import NOTICE
 
@@ -159,12 +159,6 @@ class UserConfig:
         if entry_key is None:
             return None
         return FileEntry(who=file.name, reason=f"its auths have {entry_key}", registry=registry, entry=entry)
-
-    def warn_of_other_ports(self, registry: str) -> None:
-        """For a registry that nobody has a login for: say so when there is one for another port of its host."""
-        others = [name for name in self.registries() if host_of(name) == host_of(registry) and name != registry]
-        if others:
-            _log.warning("no login for %s; there is one for %s, which is another registry", registry, others[0])
 
 
 def load_user_config(

@@ -9,6 +9,7 @@ from ocibuild_core.auth.answers import Step
 from ocibuild_core.errors import CredentialsUnavailable, OcibuildError, PluginError
 from ocibuild_core.providers import Match
 from ocibuild_core.records import NamedTuple
+from ocibuild_core.registry.hosts import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,22 +111,22 @@ def _if_explicit(rules: Rules, provider: GuardedProvider, registry: str) -> Cand
         reason=f"{origin} names it, and it {_MATCHES[match]}",
         ask=lambda: provider.get(registry),
         binding=True,
-        owes=lambda: match is Match.SPECIFIC or _is_named(provider, registry),
+        owes=lambda: match is Match.SPECIFIC or registry in _named_by(provider, registry),
         provider=provider.name,
     )
 
 
-def _is_named(provider: GuardedProvider, registry: str) -> bool:
-    """Whether its options name the registry.
+def _named_by(provider: GuardedProvider, registry: str) -> frozenset[str]:
+    """The registries that its options name.
 
-    It was asked for a credential before, and raised nothing. When it finds nothing to log in with, that is told by
-    `owed_registries`; a login that failed is an error here, too.
+    It was asked for a credential for this one before, and raised nothing. When it finds nothing to log in with, that is
+    told by `owed_registries`; a login that failed is an error here, too.
     """
     try:
-        return registry in provider.registries()
+        return provider.registries()
     except CredentialsUnavailable as error:
         _log.info("%s: %s", registry, error)
-        return False
+        return frozenset()
 
 
 def _docker_config(rules: Rules, registry: str) -> list[Candidate]:
@@ -174,10 +175,19 @@ def _anonymous(rules: Rules, registry: str) -> list[Candidate]:
             step=Step.ANONYMOUS,
             who="nobody",
             reason="no one else has a credential",
-            ask=lambda: rules.config.warn_of_other_ports(registry),
+            ask=lambda: _warn_of_other_ports(rules, registry),
             fallback=True,
         )
     ]
+
+
+def _warn_of_other_ports(rules: Rules, registry: str) -> None:
+    """For a registry that nobody has a login for: say so when there is one for another port of its host."""
+    asked = [provider for provider in rules.explicit() if _match_quietly(provider, registry) is not Match.NO]
+    known = (*rules.config.registries(), *(name for provider in asked for name in _named_by(provider, registry)))
+    others = sorted(name for name in known if host_of(name) == host_of(registry) and name != registry)
+    if others:
+        _log.warning("no login for %s; there is one for %s, which is another registry", registry, others[0])
 
 
 STEPS: tuple[tuple[Step, Callable[[Rules, str], list[Candidate]]], ...] = (

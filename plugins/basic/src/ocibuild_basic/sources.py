@@ -9,7 +9,7 @@ from ocibuild_core.plugin import Credential, CredentialError, CredentialKind, Cr
 from ocibuild_basic import logins, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from ocibuild_core.plugin import CredentialRequest
 
@@ -43,14 +43,12 @@ class Search:
             if found:
                 return found
         registry = self._request.registry
-        named = settings.named_registries(self._request)
-        if self._request.pinned or registry in named:
+        if self._request.pinned or registry in settings.named_registries(self._request):
             raise CredentialsUnavailable(
                 f"no user and password for {registry}",
                 tried=tuple(self._sources),
                 do=f"set BASIC_USER and BASIC_PASSWORD, or run: ocibuild login {registry}",
             )
-        self._warn_of_other_port(named)
         return None
 
     def _from_pass(self) -> Credential | None:
@@ -168,16 +166,5 @@ class Search:
         if path:
             self._warn(f"{origin}: /{path} is ignored, as BuildKit has one login for all of {self._request.registry}")
 
-    def _warn_of_other_port(self, named: Sequence[str]) -> None:
-        registry = self._request.registry
-        near = [other for other in named if _host(other) == _host(registry)]
-        if near:
-            self._warn(f"no login for {registry}: the one for {near[0]} is for another port, so it is not used")
-
     def _warn(self, text: str) -> None:
         self._once.warn(self._request, text)
-
-
-def _host(registry: str) -> str:
-    host, _, port = registry.rpartition(":")
-    return host if host and port.isdecimal() else registry
