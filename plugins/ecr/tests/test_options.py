@@ -263,6 +263,8 @@ class TestWebIdentity:
         with pytest.raises(CredentialsUnavailable, match=f"{choice}'s OIDC token") as caught:
             identity.identity_for(asked(role_arn=(ROLE,), web_identity=choice), A)
         assert "token" in caught.value.do
+        with pytest.raises(CredentialsUnavailable, match=f"the job has none to log in to {OWN} with"):
+            Asker(env={}).get(OWN, role_arn=(ROLE,), web_identity=choice)
 
     def test_the_audience_can_be_set(self) -> None:
         def audience(**options: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import botocore.exceptions
 import pytest
+from botocore.retries.standard import ThrottledRetryableChecker
 from fake_aws import AwsServer, Cloud
 from fake_aws.asking import OWN, Asker
 from ocibuild_core.plugin import CredentialError
@@ -161,6 +162,9 @@ class TestThrottling:
             ask.get(OWN)
         assert caught.value.why.startswith("4 attempts")
         assert cloud.attempts[TOKEN] == ATTEMPTS
+
+    def test_it_is_all_that_botocore_takes_for_it(self) -> None:
+        assert set(ThrottledRetryableChecker._THROTTLED_ERROR_CODES) == problems._THROTTLED  # type: ignore[attr-defined]
 
     def test_a_role_s_assumption_is_waited_out_too(self, ask: Asker, cloud: Cloud) -> None:
         arn = cloud.add_role("arn:aws:iam::123456789012:role/pull", trusts=(USER,))

@@ -72,6 +72,18 @@ class TestAssumed:
 
         assert ask.login(REGISTRY_A, role_arn=(PULL_A,), external_id=("partner=7",)).username == "AWS"
 
+    def test_an_external_id_without_a_role_is_warned_of(
+        self, ask: Asker, cloud: Cloud, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for registry in (REGISTRY_A, REGISTRY_B):
+            ask.login(registry, external_id=("partner=7",))
+        assert caplog.messages == ["ECR_EXTERNAL_ID is not used: ECR_ROLE_ARN names no role for it"]
+
+        caplog.clear()
+        cloud.add_role(PULL_A, trusts=(USER,), external_id="partner=7")
+        ask.login(REGISTRY_A, role_arn=(PULL_A,), external_id=("partner=7",))
+        assert caplog.messages == []
+
     def test_without_the_external_id_the_refusal_says_how_to_give_it(self, ask: Asker, cloud: Cloud) -> None:
         cloud.add_role(PULL_A, trusts=(USER,), external_id="partner=7")
 
@@ -230,9 +242,19 @@ class TestWebIdentity:
 
     @pytest.mark.parametrize("text", ["no-token", "a.b.c", "é" * 10, "e30.W10.x", "x" * 70_000])
     def test_what_is_no_token_is_refused_without_showing_it(self, nobody: Asker, role: str, text: str) -> None:
-        with pytest.raises(CredentialError) as caught:
+        with pytest.raises(CredentialError, match=f"_TOKEN holds no OIDC token for {REGISTRY_A}") as caught:
             nobody.get(REGISTRY_A, role_arn=(role,), web_identity_token=Secret(text))
+        assert "it is no JWT" in caught.value.why
         assert text not in str(caught.value)
+
+    @pytest.mark.parametrize("quoted", ['"{}"', "'{}'", '{{"value": "{}"}}'])
+    def test_a_token_in_quotes_is_not_shown_to_aws(
+        self, nobody: Asker, role: str, ci_token: Callable[..., str], cloud: Cloud, quoted: str
+    ) -> None:
+        with pytest.raises(CredentialError, match="holds no OIDC token") as caught:
+            nobody.get(REGISTRY_A, role_arn=(role,), web_identity_token=Secret(quoted.format(ci_token())))
+        assert "without quotes" in caught.value.do
+        assert cloud.count("sts:AssumeRoleWithWebIdentity") == 0
 
     def test_a_pod_s_role_is_in_the_sdk_s_variables(
         self, nobody: Asker, role: str, ci_token: Callable[..., str], tmp_path: Path

@@ -113,8 +113,14 @@ class TestProfile:
         with pytest.raises(CredentialError, match=f"no such AWS profile for {OWN}") as caught:
             ask.get(OWN, profile="work")
         assert "(work)" in caught.value.why
-        with pytest.raises(CredentialError, match="no such AWS profile"):
+        with pytest.raises(CredentialError, match="no such AWS profile for the registries' region"):
             ask.registries(profile="work")
+
+    @pytest.mark.parametrize("name", ["AWS_METADATA_SERVICE_TIMEOUT", "AWS_METADATA_SERVICE_NUM_ATTEMPTS"])
+    def test_a_setting_that_is_no_number_is_named(self, nobody: Asker, name: str) -> None:
+        with pytest.raises(CredentialError, match=f"the AWS settings cannot be used for {OWN}") as caught:
+            nobody.with_env({name: "abc"}).get(OWN)
+        assert caught.value.why.startswith(f"{name}, or {name.removeprefix('AWS_').lower()} in the profile: ")
 
     def test_a_config_file_that_is_none_is_named(self, nobody: Asker, aws_dir: Path) -> None:
         (aws_dir / "config").write_text("[profile work\nregion = x\n")

@@ -87,6 +87,8 @@ class Answers:
         with self._lock:
             if key not in self._logins:
                 self._logins[key] = Login(context.env, profile)
+                if unused := identity.unused(context.options):
+                    context.log.warning("%s", unused)
             return self._logins[key]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.plugin import (
+    CredentialRequest,
     CredentialsUnavailable,
     OptionValues,
     ProviderContext,
@@ -158,6 +159,13 @@ def profile(options: OptionValues) -> str | None:
     return _text(options, "profile")
 
 
+def unused(options: OptionValues) -> str:
+    """What was set and has no effect, for people; empty when all of it has one."""
+    if not options.texts("external-id") or options.texts("role-arn"):
+        return ""
+    return f"{options.origin('external-id') or 'external-id'} is not used: ECR_ROLE_ARN names no role for it"
+
+
 def identity_for(context: ProviderContext, account: str | None) -> Identity:
     """As whom to ask for the token of an account's registries.
 
@@ -270,7 +278,7 @@ def _web_identity(context: ProviderContext, *, has_role: bool) -> WebIdentity | 
         return None
     tokens: dict[str, WebIdentity | None] = {"github": _github_token(context), "gitlab": _gitlab_token(context)}
     if choice in tokens:
-        return tokens[choice] or _raise_no_ci_token(choice)
+        return tokens[choice] or _raise_no_ci_token(choice, context)
     return _surrounding_token(context, tokens) if has_role and not profile(context.options) else None
 
 
@@ -300,12 +308,15 @@ def _gitlab_token(context: ProviderContext) -> TokenText | None:
     return TokenText(origin="GITLAB_OIDC_TOKEN", token=Secret(token)) if token else None
 
 
-def _raise_no_ci_token(choice: str) -> WebIdentity:
+def _raise_no_ci_token(choice: str, context: ProviderContext) -> WebIdentity:
+    whose = context.registry if isinstance(context, CredentialRequest) else "the caller's own registry"
     remedies = {
         "github": "give the job 'permissions: id-token: write'",
         "gitlab": "give the job 'id_tokens: {GITLAB_OIDC_TOKEN: {aud: …}}'",
     }
-    raise CredentialsUnavailable(f"{choice}'s OIDC token was asked for, but the job has none", do=remedies[choice])
+    raise CredentialsUnavailable(
+        f"{choice}'s OIDC token was asked for, but the job has none to log in to {whose} with", do=remedies[choice]
+    )
 
 
 def _session_name(options: OptionValues) -> str:

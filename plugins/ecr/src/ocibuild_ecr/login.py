@@ -89,7 +89,7 @@ class Login:
 
     def profile_region(self, context: ProviderContext) -> str | None:
         """The region that the AWS config files name for the profile."""
-        return _raised_for("the AWS profile", lambda: _explained(_READING, context, self._sdk.region))
+        return _raised_for("the registries' region", lambda: _explained(_READING, context, self._sdk.region))
 
     def suffix(self, region: str, *, dual_stack: bool = False) -> str | None:
         """See `suffix_of`."""
@@ -184,7 +184,7 @@ class Login:
             region=ask.endpoint.region,
             who=lambda: source.origin,
             resource=role.arn,
-            claims=claims_of(token),
+            claims=claims_of(token, source.origin),
         )
 
         def assume(client: STSClient) -> Keys:

@@ -126,22 +126,38 @@ def no_credentials(tried: tuple[str, ...], *, metadata_hung: bool) -> Failure:
     )
 
 
-def claims_of(token: str) -> str:
-    """What an OIDC token says about issuer, audience, subject and end; empty when it is none.
+def claims_of(token: str, origin: str) -> str:
+    """What an OIDC token says about issuer, audience, subject and end.
 
     These are no secret without the signature, and they are what a role's trust policy is compared with.
+
+    Args:
+        token: the token.
+        origin: where it is from, for people.
+
+    Raises:
+        Failure: it is no JWT, which STS would call a token of an unknown issuer.
     """
+    head, _, rest = token.partition(".")
+    payload, _, signature = rest.partition(".")
     try:
-        payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError, RecursionError):
-        return ""
-    if not isinstance(claims, dict):
-        return ""
+    except (ValueError, RecursionError):
+        claims = None
+    if not _JWT_PART.fullmatch(head) or not _JWT_PART.fullmatch(signature) or not isinstance(claims, dict):
+        raise Failure(
+            f"{origin} holds no OIDC token",
+            why="it is no JWT: three parts with dots between; the value is not shown",
+            do="give the token itself, without quotes or JSON around it",
+        )
     shown = {name: claims[name] for name in ("iss", "aud", "sub", "exp") if name in claims}
     if "exp" in shown:
         shown["exp"] = _time(shown["exp"])
     return _quote(" ".join(", ".join(f"{name}={value}" for name, value in shown.items()).split()))
+
+
+# RFC 7515, section 2: base64url without padding.
+_JWT_PART = re.compile(r"[\w-]+", re.ASCII)
 
 
 def _time(seconds: object) -> str:
@@ -224,7 +240,23 @@ _REFUSALS: Mapping[str, tuple[str, str]] = {
     "IDPCommunicationError": ("AWS could not reach the token's issuer", "look whether its keys are public"),
     "RegionDisabledException": ("STS is switched off in {region}", "enable the region in the account"),
 }
-_THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
+# Those that botocore tries again as throttling (retries/standard.py, `ThrottledRetryableChecker`).
+_THROTTLED = {
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionInProgressException",
+}
 
 
 def _refused(error: ClientError, doing: Doing, now: datetime) -> Failure:

@@ -23,7 +23,7 @@ from ocibuild_ecr.chain import Surroundings, default_chain, in_words, where_to_l
 from ocibuild_ecr.problems import Failure, no_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from botocore.client import BaseClient
@@ -311,10 +311,22 @@ def _new_session(env: Mapping[str, str], profile: str | None) -> Session:
             env_var_names=variables,
             config_property_names=keys,
             default=default,
-            conversion_func=convert,
+            conversion_func=_naming(convert, variables, keys),
         )
         settings.set_config_provider(name, chain)
     return session
+
+
+def _naming(convert: Callable[[Any], Any] | None, variables: object, keys: object) -> Callable[[Any], Any] | None:
+    """A conversion whose error names the setting: botocore's own is about the value alone."""
+
+    def converted(value: Any) -> Any:  # noqa: ANN401  # botocore's
+        try:
+            return convert(value) if convert else value
+        except ValueError as error:
+            raise ValueError(f"{variables}, or {keys} in the profile: {error}") from None
+
+    return converted if convert else None
 
 
 def _with_home(env: Mapping[str, str]) -> dict[str, str]:
