@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from fake_google import SCOPE, Cloud, KeyPair, PoolProvider
 from fake_google.asking import POOL, REGISTRY, Asker
-from ocibuild_core.plugin import Credential, CredentialError
+from ocibuild_core.plugin import Credential, CredentialError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -325,6 +326,19 @@ def test_a_programs_failure_is_told_without_its_output(
 
 
 @pytest.mark.usefixtures("programs_allowed")
+def test_a_program_that_hangs_is_ended_before_the_host_stops_waiting(
+    ask: Asker, program: dict[str, Any], tmp_path: Path
+) -> None:
+    """Nobody would be left to end it; google-auth itself gives no program less than 5 s."""
+    (tmp_path / "fetch-token").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    start = time.monotonic()
+    with pytest.raises(CredentialError, match="took too long"):
+        ask(key_json=json.dumps(program), seconds=2)
+    assert time.monotonic() - start < 2
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+@pytest.mark.usefixtures("programs_allowed")
 def test_a_program_that_is_not_there_is_named(ask: Asker, program: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "fetch-token"
     path.unlink()
@@ -385,6 +399,15 @@ def test_a_users_impersonation_file(ask: Asker, cloud: Cloud) -> None:
     }
     assert principal(cloud, ask(key_json=json.dumps(info))) == TARGET
     assert ask(key_json=json.dumps(info)).detail.startswith(f"service account {TARGET}, impersonated by a user")
+
+
+@pytest.mark.parametrize("account", ["../../x@y", "a@b/c", "a b@c", "project", "a@", "a@b?c", "a@b\nc"])
+def test_what_is_no_service_account_is_not_asked_for(
+    account: str, ask: Asker, cloud: Cloud, key: dict[str, str]
+) -> None:
+    with pytest.raises(UsageError, match=r"^GCR_IMPERSONATE_SERVICE_ACCOUNT: '.*' is no service account"):
+        ask(key_json=json.dumps(key), impersonate_service_account=(TARGET, account))
+    assert cloud.asked == []
 
 
 def test_who_may_not_impersonate_is_told_the_role(ask: Asker, cloud: Cloud, key: dict[str, str]) -> None:

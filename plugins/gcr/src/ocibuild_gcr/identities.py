@@ -21,7 +21,7 @@ from ocibuild_core.plugin import CredentialError, CredentialsUnavailable, UsageE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ocibuild_core.plugin import ProviderContext, Secret
+    from ocibuild_core.plugin import OptionValues, ProviderContext, Secret
 
 KINDS = (
     "service_account",
@@ -33,6 +33,9 @@ KINDS = (
 """The types of JSON that google-auth can log in to Google Cloud with."""
 
 _STS = "https://sts.googleapis.com/v1/token"
+# An e-mail or a unique id, which become a part of an address:
+# https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken
+_ACCOUNT = re.compile(r"[0-9]+|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
 _JWT = "urn:ietf:params:oauth:token-type:jwt"
 
 # The resource name of a provider: https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools.providers
@@ -87,6 +90,19 @@ def from_options(context: ProviderContext) -> Found | None:
     if token and provider:
         return _federated(context, token, provider)
     return _on_github(context.env, provider) if provider else None
+
+
+def accounts_to_become(options: OptionValues) -> tuple[str, ...]:
+    """The service accounts to impersonate, one after the other. Raises UsageError: one is none."""
+    accounts = options.texts("impersonate-service-account")
+    for account in accounts:
+        if not _ACCOUNT.fullmatch(account):
+            raise UsageError(
+                f"{options.origin('impersonate-service-account') or 'impersonate-service-account'}: {account!r} is no"
+                " service account",
+                do="give its e-mail, like NAME@PROJECT.iam.gserviceaccount.com",
+            )
+    return accounts
 
 
 def from_files(env: Mapping[str, str]) -> Found | None:

@@ -91,9 +91,9 @@ class Logins:
         if found is None:
             self._need_metadata_server(request)
             found = identities.Found(origin="the metadata server")
-        google = sdk.google_credentials(found, request)
-        deadline = request.clock.monotonic() + _seconds_left(request)
-        transport = Transport(env=request.env, clock=request.clock, deadline=deadline)
+        seconds = _seconds_left(request)
+        google = sdk.google_credentials(found, request, seconds)
+        transport = Transport(env=request.env, clock=request.clock, deadline=request.clock.monotonic() + seconds)
         with closing(transport):
             sdk.refresh(found, google, transport)
         return _token(google, sdk.describe(found, google), request.clock)

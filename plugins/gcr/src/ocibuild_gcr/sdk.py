@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.plugin import CredentialError
 
+from ocibuild_gcr.identities import accounts_to_become
 from ocibuild_gcr.refusal import Refusal
 from ocibuild_gcr.transport import METADATA_ADDRESS, NoAnswerError, Transport
 
@@ -23,23 +25,29 @@ if TYPE_CHECKING:
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 """The scope that Artifact Registry asks for (https://cloud.google.com/artifact-registry/docs/docker/authentication)."""
 
-_MIN_PROGRAM_MILLIS = 5_000  # google-auth refuses a shorter limit
-_PROGRAM_MILLIS = 30_000  # google-auth's own, when the file has none
 _MAX_SKEW_SECONDS = 300  # Google's own tolerance is about as much
 _LONGEST_QUOTE = 300
 
 
-def google_credentials(found: Found, context: ProviderContext) -> GoogleCredentials:
+def google_credentials(found: Found, context: ProviderContext, seconds: float) -> GoogleCredentials:
     """google-auth's object for an identity, impersonating whom the options name. Nothing is sent yet.
 
+    Args:
+        found: the identity.
+        context: the options and the environment.
+        seconds: how long a program that is its token source may take.
+
     Raises:
+        UsageError: the options name somebody to impersonate who is no service account.
         CredentialError: `info` is malformed, or names a program as token source and programs are not allowed.
     """
     make = _MAKERS[found.text("type")] if found.info else _metadata_server
-    info = _bounded(found, context)
-    chain = context.options.texts("impersonate-service-account")
+    if _is_program(found):
+        _need_permission(found, context.env)
+        make = partial(_program, seconds=seconds)
+    chain = accounts_to_become(context.options)
     try:
-        credentials = make(info)
+        credentials = make(found.info)
         return _impersonating(credentials, chain) if chain else credentials
     except _raised_by_google_auth() as error:
         raise CredentialError(
@@ -103,23 +111,32 @@ def _nameless(found: Found) -> str:
     return f"user {found.text('account')}" if found.text("account") else "a user"
 
 
-def _bounded(found: Found, context: ProviderContext) -> Mapping[str, Any]:
-    """The info, with a program as token source only if allowed, and then within the deadline."""
-    info = found.info
-    source = info.get("credential_source")
-    program = source.get("executable") if isinstance(source, dict) else None
-    if not isinstance(source, dict) or not isinstance(program, dict):
-        return info
-    if context.env.get("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES") != "1":
+def _is_program(found: Found) -> bool:
+    """Whether the token comes from a program."""
+    source = found.info.get("credential_source")
+    return found.text("type") == "external_account" and isinstance(source, dict) and "executable" in source
+
+
+def _need_permission(found: Found, env: Mapping[str, str]) -> None:
+    if env.get("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES") != "1":
         raise CredentialError(
             f"{found.origin} gets its token from a program, and programs are not allowed",
             do="if you trust that file, set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1",
         )
-    asked = program.get("timeout_millis") or _PROGRAM_MILLIS
-    if not isinstance(asked, int):
-        return info
-    limit = min(asked, max(_MIN_PROGRAM_MILLIS, int(1000 * context.remaining())))
-    return {**info, "credential_source": {**source, "executable": {**program, "timeout_millis": limit}}}
+
+
+def _program(info: Mapping[str, Any], *, seconds: float) -> GoogleCredentials:
+    from google.auth import pluggable
+
+    class Program(pluggable.Credentials):
+        """Ends within our time, for which google-auth takes 5 s at least; it makes copies of the object."""
+
+        def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401  # google-auth's
+            super().__init__(*args, **settings)  # type: ignore[no-untyped-call]  # google-auth has no types here
+            asked = self._credential_source_executable_timeout_millis
+            self._credential_source_executable_timeout_millis = min(asked, int(1000 * seconds))
+
+    return Program.from_info(info, scopes=list(SCOPES))  # type: ignore[no-untyped-call]  # as above
 
 
 def _impersonating(source: GoogleCredentials, chain: Sequence[str]) -> GoogleCredentials:
@@ -153,15 +170,13 @@ def _authorized_user(info: Mapping[str, Any]) -> GoogleCredentials:
 
 
 def _external_account(info: Mapping[str, Any]) -> GoogleCredentials:
-    from google.auth import aws, identity_pool, pluggable
+    from google.auth import aws, identity_pool
 
     source = info.get("credential_source") or {}
     if not isinstance(source.get("file", ""), str):
         raise TypeError("credential_source.file is no path")  # of a number google-auth would close the descriptor
     if info.get("subject_token_type") == "urn:ietf:params:aws:token-type:aws4_request":
         return aws.Credentials.from_info(info, scopes=list(SCOPES))
-    if "executable" in source:
-        return pluggable.Credentials.from_info(info, scopes=list(SCOPES))
     return identity_pool.Credentials.from_info(info, scopes=list(SCOPES))
 
 

@@ -191,12 +191,26 @@ def mute_sdk() -> None:
 
 
 def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
-    """Whether NO_PROXY names the host, a parent of it, or all (`*`); `.example` and `*.example` mean `example`."""
+    """Whether NO_PROXY names the host, a parent of it, its network, or all (`*`).
+
+    `.example` and `*.example` mean `example`; a network is written as 10.0.0.0/8.
+    """
     for entry in no_proxy.lower().split(","):
         name = entry.strip().removeprefix("*").removeprefix(".")
         if entry.strip() == "*" or (name and (f".{host}".endswith(f".{name}") or f"{host}:{port}" == name)):
             return True
+        if "/" in name and _is_within(host, name):
+            return True
     return False
+
+
+def _is_within(host: str, network: str) -> bool:
+    from ipaddress import ip_address, ip_network  # noqa: PLC0415  # few name a network
+
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False
 
 
 def _lower_first(env: Mapping[str, str], name: str) -> str:
