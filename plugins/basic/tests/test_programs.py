@@ -80,6 +80,11 @@ def test_the_registry_is_spoken_to_as_a_build_would(
 
     done = run(*login, stdin=password, REGISTRY_CA=f"{host}={tls_registry.ca_file}")
     assert (done.returncode, f"alice is logged in to {host}" in done.stderr) == (0, True)
+    for ca in (f"{host}={tls_registry.ca_file}", str(tls_registry.ca_file)):
+        assert run(*login, "--registry-ca", ca, stdin=password).returncode == 0
+    for ca, says in ((f"r.example={tls_registry.ca_file}", "names r.example"), (f"{host}=/nowhere", "'/nowhere'")):
+        refused = run(*login, "--registry-ca", ca, stdin=password)
+        assert (refused.returncode, says in refused.stderr) == (2, True), refused.stderr
     forgotten = run("ocibuild", "logout", host, REGISTRY_CA="no pair, and nobody asks")
     assert (forgotten.returncode, "nothing was stored" in forgotten.stderr) == (0, False)
 

@@ -92,7 +92,13 @@ def _flags(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @_flags
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from stdin.")
-@click.option("--registry-ca", "ca_file", type=click.Path(path_type=Path, exists=True), help="CA of the registry.")
+@click.option(
+    "--registry-ca",
+    "ca_file",
+    type=click.Path(path_type=Path),
+    metavar="[HOST=]FILE",
+    help="CA that signed the registry's certificate.",
+)
 @click.option("--plain-http", is_flag=True, help="The registry speaks http.")
 def login(  # one for each flag
     *,
@@ -136,8 +142,22 @@ def _way(opened: _Opened, ca_file: Path | None, *, plain_http: bool) -> Way:
     from ocibuild_core.registry.ways import Way  # noqa: PLC0415
 
     if ca_file or plain_http:
-        return Way(plain_http=plain_http, ca_files=(ca_file,) if ca_file else ())
+        return Way(plain_http=plain_http, ca_files=(_certificate(ca_file, opened.registry),) if ca_file else ())
     return ways_of(opened.sources).to(opened.registry)
+
+
+def _certificate(given: Path, registry: str) -> Path:
+    """The file of `FILE`, or of `HOST=FILE` as `build` has it."""
+    from ocibuild_core.registry.hosts import parse  # noqa: PLC0415  # not for `--help`
+
+    host, equals, file = str(given).partition("=")
+    if not os.path.exists(given) and equals:  # noqa: PTH110  # its own would raise below a closed directory
+        if parse(host, what="--registry-ca").registry != registry:
+            raise UsageError(f"--registry-ca names {host}, and the login is to {registry}", do="name one of them")
+        given = Path(file)
+    if not os.path.isfile(given):  # noqa: PTH113  # the same
+        raise UsageError(f"--registry-ca: there is no file {str(given)!r}", do="name the file that holds the CA")
+    return given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -182,7 +182,7 @@ def _timed_out(registry: str, seconds: float) -> CredentialError:
     return CredentialError(
         f"the keyring gave no answer for {registry} within {seconds:.3g} s",
         why="it may be locked and wait for somebody to unlock it",
-        do=f"unlock it, allow more time with --basic-keyring-timeout, or {_INSTEAD}",
+        do=f"unlock it, allow more time (--basic-keyring-timeout, BASIC_KEYRING_TIMEOUT), or {_INSTEAD}",
     )
 
 
