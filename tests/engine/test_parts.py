@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 from ocibuild_core.engine.cgroup1 import hierarchies, missing_hierarchies
 from ocibuild_core.engine.collection import has_policy, is_due, prune_arguments
-from ocibuild_core.engine.keeper import Reports, start_time
+from ocibuild_core.engine.jobs import start_time
+from ocibuild_core.engine.keeper import Reports
 from ocibuild_core.engine.log import last_lines, without_stacks
 from ocibuild_core.engine.process import capture
 from ocibuild_core.engine.readiness import Probe, is_listening

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from ocibuild_core.exporting import Exporter
     from ocibuild_core.providers import AuthProvider
 
-HOST_DISTRIBUTION = "ocibuild-core"
-"""The distribution of the host itself; its own exporters come through the hook like anybody's."""
-
 
 class PluginSource(NamedTuple):
     """Where a provider or an exporter came from; `str()` is how every message names it.

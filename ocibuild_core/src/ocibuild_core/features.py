@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.caching import cache_types
 from ocibuild_core.engine.versions import OCI_LAYOUTS, RAW_PROGRESS, SEVERAL_OUTPUTS, Feature
-from ocibuild_core.inputs import LAYOUT_SCHEME
 from ocibuild_core.outputs import attestations
+from ocibuild_core.settings.values import LAYOUT_SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

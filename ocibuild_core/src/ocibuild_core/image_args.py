@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ocibuild_core.inputs import LAYOUT_SCHEME
 from ocibuild_core.records import NamedTuple
+from ocibuild_core.settings.values import LAYOUT_SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from ocibuild_core.csv_fields import join_fields, split_fields
 from ocibuild_core.errors import UsageError
 from ocibuild_core.places import closed, is_directory, unreadable
 from ocibuild_core.platforms import native, normal, variables
-from ocibuild_core.settings.values import TOO_LARGE
+from ocibuild_core.settings.values import LAYOUT_SCHEME, TOO_LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,6 @@ _SIZE = r"(?ai)(\d{1,19})([kmg]?)b?"
 _LIMIT = r"[a-z]+=-?\d+(:-?\d+)?"
 _ENTITLEMENTS = r"network\.host|security\.insecure|device(=.*)?"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-LAYOUT_SCHEME = "oci-layout://"
 _CONTEXT_SCHEMES = ("docker-image://", "https://", "http://", "git://", "ssh://", "git@")
 _LARGEST_SECRET = 500 * 1024
 """What BuildKit takes (session/secrets/secretsprovider/store.go in moby/buildkit)."""

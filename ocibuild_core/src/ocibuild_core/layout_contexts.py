@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
-from ocibuild_core.inputs import LAYOUT_SCHEME
 from ocibuild_core.places import is_directory
 from ocibuild_core.records import NamedTuple
+from ocibuild_core.settings.values import LAYOUT_SCHEME
 
 if TYPE_CHECKING:
     from ocibuild_core.settings.model import Pair

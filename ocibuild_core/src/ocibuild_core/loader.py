@@ -13,8 +13,8 @@ import time
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from ocibuild_core import HOST_DISTRIBUTION
 from ocibuild_core.catalog import (
-    HOST_DISTRIBUTION,
     Catalog,
     LoadedExporter,
     LoadedProvider,

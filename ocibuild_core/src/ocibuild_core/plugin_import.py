@@ -9,8 +9,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Self, TextIO
 
-from ocibuild_core import __version__
-from ocibuild_core.catalog import HOST_DISTRIBUTION
+from ocibuild_core import HOST_DISTRIBUTION, __version__
 from ocibuild_core.hooks import HOOK_API
 from ocibuild_core.plugin_problems import fault, printable
 from ocibuild_core.records import NamedTuple

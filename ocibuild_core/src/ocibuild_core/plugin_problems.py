@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ocibuild_core import __version__
-from ocibuild_core.catalog import HOST_DISTRIBUTION, Problem
+from ocibuild_core import HOST_DISTRIBUTION, __version__
+from ocibuild_core.catalog import Problem
 
 SURFACE = "ocibuild_core.plugin"
 _LONGEST = 300

@@ -7,7 +7,7 @@ import re
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from ocibuild_core.catalog import HOST_DISTRIBUTION
+from ocibuild_core import HOST_DISTRIBUTION
 from ocibuild_core.hooks import PROJECT
 
 if TYPE_CHECKING:

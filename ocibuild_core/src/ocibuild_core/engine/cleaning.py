@@ -15,7 +15,7 @@ from ocibuild_core.engine.removing import remove_tree
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ocibuild_core.engine.keeper import KeeperJob
+    from ocibuild_core.engine.jobs import KeeperJob
 
 _DEFAULTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ocibuild_core.engine import linux
 from ocibuild_core.engine.cgroup1 import missing_hierarchies, mount_hierarchies
-from ocibuild_core.engine.keeper import Isolation
+from ocibuild_core.engine.jobs import Isolation
 from ocibuild_core.places import is_file
 
 if TYPE_CHECKING:
-    from ocibuild_core.engine.keeper import DaemonJob
+    from ocibuild_core.engine.jobs import DaemonJob
 
 _DEFAULT_CONFIGURATION = Path("/etc/buildkit/buildkitd.toml")
 """Where buildkitd takes the defaults of its flags from, whatever `--config` says (`defaultConf` in cmd/buildkitd)."""

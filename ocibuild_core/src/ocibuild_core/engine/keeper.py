@@ -18,79 +18,18 @@ import os
 import select
 import signal
 import time
-from enum import Enum
 from typing import TYPE_CHECKING
 
-from ocibuild_core.records import NamedTuple
+from ocibuild_core.engine.jobs import start_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from ocibuild_core.engine.lease import Lease
+    from ocibuild_core.engine.jobs import KeeperJob
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
 _STOPPING = 3.0
 """Seconds that the program waits for the keeper's work, which goes on without it."""
 _ENDING = 0.1
 """Seconds that it waits for the keeper's own end: not every parent of ours would reap it."""
-
-
-class Isolation(Enum):
-    """What makes the kernel end all of the daemon's processes with it."""
-
-    NAMESPACES = "process and mount namespaces, made by the keeper"
-    ROOTLESSKIT = "namespaces that rootlesskit makes"
-
-
-class DaemonJob(NamedTuple):
-    """How the daemon is started.
-
-    Args:
-        argv: the command, absolute.
-        env: its environment.
-        log: the file for its output.
-        configuration: what `--config` in `argv` names.
-        isolation: see `Isolation`.
-        cgroup_parent: the name of the cgroup of its containers.
-        runc_directory: what to cover with a file system of its own, for runc would share it with others; None where
-            runc has a directory of its own.
-    """
-
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    log: Path
-    configuration: Path
-    isolation: Isolation
-    cgroup_parent: str
-    runc_directory: Path | None = None
-
-    def __repr__(self) -> str:
-        return f"DaemonJob(argv={self.argv!r})"  # an environment may hold secrets
-
-
-class KeeperJob(NamedTuple):
-    """What a keeper watches over.
-
-    Args:
-        daemon: what it starts; None for a BuildKit that runs elsewhere.
-        leases: whose locks it holds until all is cleaned up.
-        runtime: removed at the end, with its parent if that is empty then.
-        temporary: emptied at the end.
-        throw_away: removed at the end.
-        forgotten: files removed at the end.
-        swept: parents and name prefixes of directories that dead runs may have left.
-        removal: the beginning of a command that removes the path appended to it, for what the user cannot remove.
-    """
-
-    daemon: DaemonJob | None
-    leases: tuple[Lease, ...]
-    runtime: Path
-    temporary: Path | None = None
-    throw_away: Path | None = None
-    forgotten: tuple[Path, ...] = ()
-    swept: tuple[tuple[Path, str], ...] = ()
-    removal: tuple[str, ...] = ()
 
 
 class Reports:
@@ -208,16 +147,6 @@ def start_keeper(job: KeeperJob) -> Keeper:
     os.close(orders)
     os.close(telling)
     return Keeper(pid, job, lifeline, reports)
-
-
-def start_time(pid: int) -> int | None:
-    """When the process started, in clock ticks; None when there is none. With the id it names one process for good."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  # on the way to every solve
-            # The command's name, in parentheses, may hold anything (proc_pid_stat(5)).
-            return int(file.read().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return None
 
 
 def _become_keeper(job: KeeperJob, orders: int, telling: int) -> None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.engine import linux
 from ocibuild_core.engine.daemon import LaunchError, RuncDirectory, start_daemon
-from ocibuild_core.engine.keeper import Isolation, start_time
+from ocibuild_core.engine.jobs import Isolation, start_time
 
 if TYPE_CHECKING:
-    from ocibuild_core.engine.keeper import KeeperJob
+    from ocibuild_core.engine.jobs import KeeperJob
 
 _GRACE = 1.0
 """Seconds between TERM and KILL when the program is gone."""

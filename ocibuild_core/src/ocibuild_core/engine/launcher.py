@@ -13,7 +13,8 @@ from ocibuild_core.engine.cgroups import parent_name
 from ocibuild_core.engine.collection import has_policy, has_secret_history
 from ocibuild_core.engine.config import check_extra, merge, own_tables, render
 from ocibuild_core.engine.find import find_programs
-from ocibuild_core.engine.keeper import DaemonJob, Isolation, KeeperJob, start_keeper
+from ocibuild_core.engine.jobs import DaemonJob, Isolation, KeeperJob
+from ocibuild_core.engine.keeper import start_keeper
 from ocibuild_core.engine.privileges import check_root, few_ids_notice, is_mapped_root
 from ocibuild_core.engine.removing import empty_directory
 from ocibuild_core.engine.runtime import make_runtime_directory

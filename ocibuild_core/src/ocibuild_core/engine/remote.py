@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ocibuild_core.engine.base import Engine
 from ocibuild_core.engine.client import Watch
 from ocibuild_core.engine.find import find_client, find_on_path
-from ocibuild_core.engine.keeper import KeeperJob, start_keeper
+from ocibuild_core.engine.jobs import KeeperJob
+from ocibuild_core.engine.keeper import start_keeper
 from ocibuild_core.engine.process import Capture, capture
 from ocibuild_core.engine.relay import Relay, program_of
 from ocibuild_core.engine.runtime import make_runtime_directory

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 TOO_LARGE = 2**63
 """BuildKit counts bytes in 63 bits."""
+LAYOUT_SCHEME = "oci-layout://"
+"""What a named context begins with that is a directory of images, as in docker buildx."""
 
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))

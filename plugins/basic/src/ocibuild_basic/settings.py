@@ -16,7 +16,7 @@ from ocibuild_core.plugin import (
 )
 
 from ocibuild_basic import logins
-from ocibuild_basic.provider import DEFAULT_REGISTRY, OPTIONS
+from ocibuild_basic.options import DEFAULT_REGISTRY, OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
