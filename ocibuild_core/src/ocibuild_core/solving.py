@@ -1,4 +1,4 @@
-"""One solve: BuildKit is given the plan, its output is shown, and what went wrong is explained."""
+"""One solve: BuildKit is given the plan, its output is shown; `explaining` says what went wrong."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from ocibuild_core.command import solve_arguments
 from ocibuild_core.content_store import NotStoredError, outputs_from_store, plan_for_store, write_archive
 from ocibuild_core.display import Display
-from ocibuild_core.errors import BuildError, ExportError, OcibuildError, raise_all
-from ocibuild_core.failures import Failure, remedy_of_way
-from ocibuild_core.inputs import entitlements, secret_variables
+from ocibuild_core.errors import BuildError, raise_all
+from ocibuild_core.failures import Failure
+from ocibuild_core.inputs import secret_variables
 from ocibuild_core.lint import WarningCount, outline_arguments
 from ocibuild_core.needs import pushed_images
 from ocibuild_core.records import NamedTuple
@@ -101,7 +101,9 @@ def _solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[s
     said = display.end(failed=has_failed) or f"buildctl ended with exit code {code}; its output says why"
     if code != 0:
         _tell_pushes(given.talk, plan, failure)
-        raise_all(_unwritten(failure, staged) or _explain(failure, session, said, given.settings))
+        from ocibuild_core.explaining import explain, unwritten  # noqa: PLC0415  # only for a failure
+
+        raise_all(unwritten(failure, staged) or explain(failure, session, said, given.settings))
     if given.settings.check:
         _refuse_unbuildable(shared, arguments)
     if has_failed:
@@ -122,7 +124,9 @@ def _refuse_unbuildable(shared: Solving, arguments: Sequence[str]) -> None:
         secret_names=secret_variables(given.settings),
     )
     if code != 0:
-        raise_all(_explain(failure, session, f"buildctl ended with exit code {code}", given.settings))
+        from ocibuild_core.explaining import explain  # noqa: PLC0415  # only for a failure
+
+        raise_all(explain(failure, session, f"buildctl ended with exit code {code}", given.settings))
 
 
 def _masking(progress: str, redactor: Redactor) -> MaskingStream:
@@ -156,63 +160,3 @@ def _tell_pushes(talk: Talk, plan: BuildPlan, failure: Failure) -> None:
         return
     for name in pushed_images(plan):
         talk.say(f"{name}  {'pushed' if name in pushed else 'not pushed'}")
-
-
-def _explain(failure: Failure, session: AuthSession, said: str, settings: BuildSettings) -> list[OcibuildError]:
-    """Why the solve failed: logins that failed meanwhile, then registries that refused, for those have a remedy."""
-    # Hosts that nobody could know beforehand (ONBUILD, frontends) fail when the helper is asked for them.
-    failures = {str(error): error for error in session.failures.values()}
-    if failures:
-        return list(failures.values())
-    refusals = failure.refusals()
-    if refusals:
-        from ocibuild_core.refusals import explain_refusal  # noqa: PLC0415
-
-        return [explain_refusal(refusal, session.resolver.explain(refusal.host)) for refusal in refusals]
-    if entitlement := failure.missing_entitlement():
-        return [_not_entitled(entitlement)]
-    errors = failure.errors()
-    if not errors:
-        return [BuildError("the build failed", why=failure.reason or said, do=_remedy(failure, settings))]
-    return [
-        BuildError(f"the build failed at {name!r}", why=text, do=_remedy_of(text, settings)) for name, text in errors
-    ]
-
-
-def _remedy_of(text: str, settings: BuildSettings) -> str:
-    """For one vertex's error. How registries are spoken to is told to an engine of our own alone."""
-    return _lacking_key(text) or ("" if settings.addr else remedy_of_way(text))
-
-
-def _lacking_key(text: str) -> str:
-    """For a step or a git context that asks for a key which nobody forwards (session/sshforward in moby/buildkit)."""
-    _, asked, name = text.partition('no SSH key "')
-    key = name.partition('"')[0]
-    return f"forward it: --ssh {key}=FILE, or that of the agent: --ssh {key}" if asked else ""
-
-
-def _unwritten(failure: Failure, staged: StagedOutputs) -> list[OcibuildError]:
-    """The files that the client could not write: it answers the daemon with the system's own words, path first."""
-    return [
-        ExportError("cannot write the image", why=text.partition(f"{path}: ")[2])
-        for name, text in failure.errors()
-        for path in staged.files.values()
-        if name.startswith("exporting ") and f"{path}: " in text
-    ]
-
-
-def _not_entitled(entitlement: str) -> BuildError:
-    return BuildError(
-        f"the build may not use {entitlement}",
-        why="the Dockerfile asks for more rights than a build has, and nobody gave them",
-        do=f"if you trust this Dockerfile: build --allow {entitlement}",
-    )
-
-
-def _remedy(failure: Failure, settings: BuildSettings) -> str:
-    """For a build that a daemon elsewhere refused as a whole: one does so that allows no such entitlement."""
-    allowed = entitlements(settings)
-    if not settings.addr or not allowed or failure.reason:
-        return ""
-    named = ", ".join(allowed)
-    return f"see that the BuildKit at {settings.addr} has {named} among its insecure-entitlements (buildkitd.toml)"
