@@ -101,7 +101,7 @@ def test_killed_while_unpacking_the_older_tree_is_as_it_was(work: Path, run: Pro
         [PROGRAMS / "build"], cwd=work, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         deadline = time.monotonic() + 60
-        while not list(work.glob("image/.ocibuild-*/*/rootfs/many/1*")):
+        while not list(work.parent.glob(".ocibuild-*/*/rootfs/many/1*")):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.002)
