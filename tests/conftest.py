@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 # How long one example takes says more about the machine's other work than about ours.
 settings.register_profile("ocibuild", deadline=None)
 settings.load_profile("ocibuild")
+
+# A shell without job control lets what it starts in the background ignore this, and `build` would leave it so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 _LONGEST = (
