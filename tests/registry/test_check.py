@@ -3,10 +3,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from ocibuild_core.credentials import Credential, CredentialKind
-from ocibuild_core.registry.check import RegistryCheck, Verdict
+from ocibuild_core.registry.check import CheckResult, RegistryCheck, Verdict
 from ocibuild_core.registry.http import HttpClient
 from ocibuild_core.registry.reference import ImageReference, parse_reference
 from ocibuild_core.secret import Secret
@@ -130,7 +131,9 @@ def test_a_token_becomes_known_to_whoever_masks(bearer: RegistryServer) -> None:
     assert learned[0].reveal().count(".") == 2
 
 
-def answering(*answers: tuple[int, dict[str, str], bytes]) -> tuple[HttpServer, list[tuple[str, str | None]]]:
+def answering(
+    *answers: tuple[int, dict[str, str], bytes], authority: Authority | None = None
+) -> tuple[HttpServer, list[tuple[str, str | None]]]:
     """A server that gives these answers in turn, and what it was asked, with which authorization."""
     waiting, asked = list(answers), []
 
@@ -143,11 +146,12 @@ def answering(*answers: tuple[int, dict[str, str], bytes]) -> tuple[HttpServer, 
             for name, value in {**headers, "Content-Length": str(len(content))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content)
+            if self.command != "HEAD":
+                self.wfile.write(content)
 
-        do_GET = do_POST = do_DELETE = _answer  # noqa: N815  # the base class looks for these names
+        do_GET = do_HEAD = do_POST = do_DELETE = _answer  # noqa: N815  # the base class looks for these names
 
-    return HttpServer(Odd), asked
+    return HttpServer(Odd, authority=authority), asked
 
 
 @contextmanager
@@ -191,3 +195,70 @@ def test_a_token_server_that_answers_nonsense_is_unreachable() -> None:
     with serving(server):
         headers["WWW-Authenticate"] = f'Bearer realm="http://127.0.0.1:{server.port}/token"'
         assert pushed_to(server) is Verdict.UNREACHABLE
+
+
+def pulled_from(server: HttpServer, *, ca_file: Path | None = None) -> CheckResult:
+    http = HttpClient(ca_files=[ca_file] if ca_file else (), timeout=5)
+    check = RegistryCheck(server.address, RIGHT, http=http, plain_http=not ca_file)
+    return check.pull(parse_reference(f"{server.address}/team/base:1"))
+
+
+def test_a_manifest_that_is_elsewhere_is_asked_for_there(open_registry: RegistryServer) -> None:
+    """As registry.k8s.io has it."""
+    there = {"Location": f"{open_registry.url}/v2/team/base/manifests/1"}
+    server, _ = answering((307, there, b""))
+    with serving(server):
+        assert pulled_from(server) == CheckResult(verdict=Verdict.ANONYMOUS_OK)
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(200, Verdict.OK), (404, Verdict.NOT_FOUND)])
+def test_a_redirect_takes_the_credential_along_on_the_same_server_alone(status: int, verdict: Verdict) -> None:
+    asks = (401, {"WWW-Authenticate": 'Basic realm="x"'}, b"")
+    headers: dict[str, str] = {}
+    other, asked_there = answering((status, {}, b""))
+    server, asked = answering(asks, (307, {"Location": "/v2/elsewhere"}, b""), (307, headers, b""))
+    with serving(server), serving(other):
+        headers["Location"] = f"{other.url}/v2/team/base/manifests/1"
+        assert pulled_from(server).verdict is verdict
+    assert [bool(authorization) for _, authorization in asked] == [False, True, True]
+    assert asked_there == [("HEAD", None)]
+
+
+def test_a_redirect_from_tls_to_none_takes_no_credential_along(tmp_path: Path) -> None:
+    authority = Authority()
+    asks = (401, {"WWW-Authenticate": 'Basic realm="x"'}, b"")
+    headers: dict[str, str] = {}
+    other, asked_there = answering((200, {}, b""))
+    server, asked = answering(asks, (302, headers, b""), authority=authority)
+    with serving(server), serving(other):
+        headers["Location"] = f"{other.url}/v2/"
+        assert pulled_from(server, ca_file=authority.write(tmp_path / "ca.pem")).verdict is Verdict.OK
+    assert [bool(authorization) for _, authorization in asked] == [False, True]
+    assert asked_there == [("HEAD", None)]
+
+
+def test_a_server_elsewhere_that_wants_a_login_says_nothing_of_this_credential() -> None:
+    headers: dict[str, str] = {}
+    other, asked_there = answering((401, {"WWW-Authenticate": 'Basic realm="x"'}, b""))
+    server, _ = answering((307, headers, b""))
+    with serving(server), serving(other):
+        headers["Location"] = f"{other.url}/v2/"
+        result = pulled_from(server)
+    assert result.verdict is Verdict.UNREACHABLE
+    assert result.detail == "it redirects to 127.0.0.1, which wants a login of its own"
+    assert asked_there == [("HEAD", None)]
+
+
+@pytest.mark.parametrize("location", ["/v2/again", "http://[bad", "file:///etc/passwd"])
+def test_a_redirect_that_leads_nowhere_is_unreachable(location: str) -> None:
+    server, asked = answering(*[(307, {"Location": location}, b"")] * 11)
+    with serving(server):
+        assert pulled_from(server).verdict is Verdict.UNREACHABLE
+    assert len(asked) == (11 if location.startswith("/") else 1)
+
+
+def test_an_upload_is_not_begun_elsewhere() -> None:
+    server, asked = answering((307, {"Location": "/v2/elsewhere"}, b""))
+    with serving(server):
+        assert pushed_to(server) is Verdict.UNREACHABLE
+    assert len(asked) == 1

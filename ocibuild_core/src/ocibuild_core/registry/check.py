@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from ocibuild_core.credentials import CredentialKind
 from ocibuild_core.registry.challenge import Challenge, parse_challenges
 from ocibuild_core.registry.hosts import api_host
-from ocibuild_core.registry.http import HttpClient, Response, Unreachable
+from ocibuild_core.registry.http import HttpClient, Response, Unreachable, is_same_server
 from ocibuild_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class RegistryCheck:
             return CheckResult(verdict=Verdict.UNREACHABLE, detail="it names a token server whose address is none")
 
     def _ask(self, method: str, url: str, scope: str) -> CheckResult:
-        first = self._send(method, url, "")
+        first = self._ask_here(method, url, "")
         if first.status != _UNAUTHORIZED:
             self._cancel(method, url, first, "")
             return _result(first, is_anonymous=True, has_credential=self._credential is not None)
@@ -133,11 +133,18 @@ class RegistryCheck:
             return CheckResult(verdict=Verdict.UNREACHABLE, detail="it offers no way to log in that is known")
         if refusal:
             return refusal
-        second = self._send(method, url, authorization)
+        second = self._ask_here(method, url, authorization)
         self._cancel(method, url, second, authorization)
         if second.status == _UNAUTHORIZED:
             return self._refused(second, has_token=authorization.startswith("Bearer"))
         return _result(second, is_anonymous=self._credential is None, has_credential=self._credential is not None)
+
+    def _ask_here(self, method: str, url: str, authorization: str) -> Response:
+        """As `_send`. Another server that this one redirects to has not seen the credential, and shall not."""
+        response = self._send(method, url, authorization)
+        if response.status in (_UNAUTHORIZED, _FORBIDDEN) and not is_same_server(url, response.url):
+            raise Unreachable(f"it redirects to {urlsplit(response.url).hostname}, which wants a login of its own")
+        return response
 
     def _refused(self, response: Response, *, has_token: bool) -> CheckResult:
         """401 to what it was shown: with a token that its own realm gave, it is the right that is missing."""

@@ -1,10 +1,10 @@
-"""HTTP towards registries: proxies and certificates as the user set them, no redirect followed with a credential."""
+"""HTTP towards registries: proxies and certificates as the user set them, no credential redirected elsewhere."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 if TYPE_CHECKING:
     import ssl
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LARGEST_BODY = 1024 * 1024
+_MOST_REDIRECTS = 10
+"""As Go's net/http and containerd's resolver, by which BuildKit asks."""
+_REDIRECTS = (301, 302, 303, 307, 308)
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +27,13 @@ class Response:
         status: the code.
         headers: the headers.
         body: at most 1 MiB of it.
+        url: who gave it, after all redirects.
     """
 
     status: int
     headers: Message
     body: bytes
+    url: str
 
 
 class Unreachable(Exception):  # noqa: N818  # a state of the world, caught by the one who asked
@@ -35,7 +41,7 @@ class Unreachable(Exception):  # noqa: N818  # a state of the world, caught by t
 
 
 class HttpClient:
-    """Asks; follows no redirect, because that would carry the credential to another host.
+    """Asks, and follows the redirects of what only reads, without the credential where another server is named.
 
     Args:
         ca_files: certificate authorities besides those of the system.
@@ -52,7 +58,22 @@ class HttpClient:
         self._context: ssl.SSLContext | None = None
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Response:
-        """One request. Raises `Unreachable`."""
+        """The answer to a request. Raises `Unreachable`."""
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = self._ask_once(method, url, headers, body)
+            try:
+                target = _target(method, answer)
+                if not target:
+                    return answer
+                is_same = is_same_server(url, target)
+            except ValueError:
+                raise Unreachable("it redirects to what is no address") from None
+            if not is_same:
+                headers = {name: value for name, value in headers.items() if name != "Authorization"}
+            url = target
+        raise Unreachable(f"it redirects more than {_MOST_REDIRECTS} times")
+
+    def _ask_once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
         import http.client
         from urllib.error import URLError  # noqa: PLC0415  # with `ssl` these cost 60 ms, and only a check needs them
         from urllib.request import Request  # noqa: PLC0415
@@ -62,7 +83,7 @@ class HttpClient:
         request = Request(url, method=method, headers=dict(headers), data=body)  # noqa: S310  # checked above
         try:
             with self._opener(urlsplit(url).scheme).open(request, timeout=self._timeout) as answer:
-                return Response(status=answer.status, headers=answer.headers, body=answer.read(_LARGEST_BODY))
+                return Response(status=answer.status, headers=answer.headers, body=answer.read(_LARGEST_BODY), url=url)
         except URLError as error:
             raise Unreachable(_reason(error.reason)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -76,7 +97,8 @@ class HttpClient:
             ProxyHandler,
         )
 
-        # Without handlers for errors and redirects every status comes back as it is.
+        # Without handlers for errors and redirects every status comes back as it is: urllib's own would take the
+        # credential along.
         opener = OpenerDirector()
         opener.add_handler(ProxyHandler())
         opener.add_handler(HTTPHandler() if scheme == "http" else HTTPSHandler(context=self._tls_context()))
@@ -92,6 +114,24 @@ class HttpClient:
                 self._context.check_hostname = False
                 self._context.verify_mode = ssl.CERT_NONE
         return self._context
+
+
+def is_same_server(one: str, other: str) -> bool:
+    """Whether two URLs have scheme, host and port in common. Raises ValueError for what is none."""
+    first, second = urlsplit(one), urlsplit(other)
+    return (first.scheme, first.hostname, first.port or _PORTS.get(first.scheme)) == (
+        second.scheme,
+        second.hostname,
+        second.port or _PORTS.get(second.scheme),
+    )
+
+
+def _target(method: str, answer: Response) -> str:
+    """Where an answer leads; empty when it is one by itself."""
+    location = answer.headers.get("Location")
+    if method not in ("GET", "HEAD") or answer.status not in _REDIRECTS or not location:
+        return ""
+    return urljoin(answer.url, location)
 
 
 def _tls_context(ca_files: Sequence[Path]) -> ssl.SSLContext:
