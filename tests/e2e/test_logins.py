@@ -296,6 +296,30 @@ def test_registries_are_checked_by_the_way_that_a_build_takes(
     assert [line.split()[0] for line in said if "  pull  " in line] == ["anonymous", "ok"]
 
 
+def test_what_only_a_mirror_has_passes_the_check_and_the_preflight_as_it_passes_the_build(
+    registry_factory: RegistryFactory, run: ProgramRunner, sandbox: Path
+) -> None:
+    upstream, mirror = registry_factory(), registry_factory()
+    mirror.push_image("team/base:1", files={"x": "y"})
+    (sandbox / "Dockerfile").write_text(f"FROM {upstream.reference('team/base:1')}\n")
+    env = {"BUILDKIT_EXTRA_CONFIG": f'[registry."{upstream.address}"]\nmirrors = ["{mirror.address}"]\n'}
+
+    checked = run("ocibuild", "auth", "check", env=env, cwd=sandbox).succeeded()
+    built = run("build", "--preflight", ".", env=env, cwd=sandbox).succeeded()
+
+    assert f"from its mirror {mirror.address}" in checked.stdout
+    assert checked.stdout.strip() in built.stderr
+
+
+def test_the_mirrors_of_docker_hub_are_checked_first(
+    registry_factory: RegistryFactory, run: ProgramRunner, sandbox: Path
+) -> None:
+    mirror = registry_factory()
+    mirror.push_image("library/never-there:1", files={"x": "y"})
+    env = {"REGISTRY_MIRRORS": mirror.address}
+    run("ocibuild", "auth", "check", "never-there:1", env=env, cwd=sandbox).succeeded()
+
+
 def test_a_preflight_ends_the_run_before_the_solve(five: FiveRegistries, run: ProgramRunner, sandbox: Path) -> None:
     (sandbox / "Dockerfile").write_text(f"FROM {five.password.reference('team/none:1')}\n")
     result = run("build", "--preflight", "--login", "basic", ".", env=five.env(), cwd=sandbox).ended_with(3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
     from ocibuild_core.auth.answers import Answer
     from ocibuild_core.auth.resolver import Resolver
+    from ocibuild_core.registry.check import RegistryCheck
+    from ocibuild_core.registry.reference import ImageReference
     from ocibuild_core.registry.ways import Ways
     from ocibuild_core.secret import Secret
 
 _AT_ONCE = 16
 _SECONDS = 10.0
 _SECONDS_IN_ALL = 40.0
-"""For all that one image takes. One that answers byte by byte is within the limit of each read for ever."""
+"""One that answers byte by byte is within the limit of each read for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +80,14 @@ _REMEDIES = {
 }
 
 
-def check_images(
+def check_images(  # noqa: PLR0913  # what is asked, and all by which it is asked
     pulls: Sequence[str],
     pushes: Sequence[str],
     *,
     resolver: Resolver,
     ways: Ways,
     learned: Callable[[Secret], None] = lambda _: None,
+    seconds_in_all: float = _SECONDS_IN_ALL,
 ) -> list[ImageCheck | OcibuildError]:
     """One answer for each image, in the order given, pulls first.
 
@@ -94,43 +97,76 @@ def check_images(
         resolver: who logs in.
         ways: how each registry is spoken to.
         learned: told every token that a registry gave.
+        seconds_in_all: for all that one registry takes for one image.
     """
     slots = BoundedSemaphore(_AT_ONCE)
+    asking = _Asking(resolver=resolver, ways=ways, learned=learned, seconds_in_all=seconds_in_all)
 
     def check(name: str, is_push: bool) -> ImageCheck | OcibuildError:  # noqa: FBT001  # one half of a pair
         with slots:
-            return _check(name, is_push, resolver=resolver, ways=ways, learned=learned)
+            return _check(name, is_push, asking)
 
     wanted = [*((name, False) for name in pulls), *((name, True) for name in pushes)]
     # In daemons: the workers of a pool would keep a signal from ending the run before the slowest registry does.
     return [call.result() for call in side_by_side(partial(check, *item) for item in wanted)]
 
 
-def _check(
-    name: str,
-    is_push: bool,  # noqa: FBT001  # one half of a pair
-    *,
-    resolver: Resolver,
-    ways: Ways,
-    learned: Callable[[Secret], None],
-) -> ImageCheck | OcibuildError:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """What all checks share."""
+
+    resolver: Resolver
+    ways: Ways
+    learned: Callable[[Secret], None]
+    seconds_in_all: float
+
+    def ask(self, image: ImageReference, question: Callable[[RegistryCheck], CheckResult]) -> tuple[str, CheckResult]:
+        """Who asked the image's registry, and what it said. Raises OcibuildError when the login failed."""
+        answer = self.resolver.resolve(image.registry)
+
+        def call() -> CheckResult:
+            way = self.ways.to(image.registry)
+            return question(open_check(image.registry, answer.credential, way, seconds=_SECONDS, learned=self.learned))
+
+        try:
+            return _who(answer), Call(call).result(self.seconds_in_all)
+        except CallTimeout:
+            detail = f"no whole answer within {self.seconds_in_all:g} s"
+            return _who(answer), CheckResult(verdict=Verdict.UNREACHABLE, detail=detail)
+
+
+def _check(name: str, is_push: bool, asking: _Asking) -> ImageCheck | OcibuildError:  # noqa: FBT001  # one half of a pair
     try:
         image = parse_reference(name)
-        answer = resolver.resolve(image.registry)
+        if is_push:
+            who, result = asking.ask(image, lambda check: check.push(image))
+        else:
+            who, result = _pull(image, asking)
     except OcibuildError as error:
         return error
+    return ImageCheck(image=str(image), is_push=is_push, who=who, result=result)
 
-    def ask() -> CheckResult:
-        way = ways.to(image.registry)
-        check = open_check(image.registry, answer.credential, way, seconds=_SECONDS, learned=learned)
-        return check.push(image) if is_push else check.pull(image)
 
+def _pull(image: ImageReference, asking: _Asking) -> tuple[str, CheckResult]:
+    """Ask the mirrors of the registry, then itself, until one has the image: so BuildKit does."""
+    passed_over = []
+    for place in asking.ways.mirrored(image):
+        who, result = _pull_from_mirror(place, image, asking)
+        if result.verdict.is_good:
+            return who, replace(result, detail=f"from its mirror {place.host}")
+        passed_over.append(f"its mirror {place.host}: {result.verdict.value}")
+    who, result = asking.ask(image, lambda check: check.pull(image))
+    if result.verdict.is_good:
+        return who, result
+    return who, replace(result, detail="; ".join(filter(None, [result.detail, *passed_over])))
+
+
+def _pull_from_mirror(place: ImageReference, image: ImageReference, asking: _Asking) -> tuple[str, CheckResult]:
+    """A mirror whose login failed is passed over like one without the image."""
     try:
-        result = Call(ask).result(_SECONDS_IN_ALL)
-    except CallTimeout:
-        detail = f"no whole answer within {_SECONDS_IN_ALL:g} s"
-        result = CheckResult(verdict=Verdict.UNREACHABLE, detail=detail)
-    return ImageCheck(image=str(image), is_push=is_push, who=_who(answer), result=result)
+        return asking.ask(place, lambda check: check.pull(place, mirrored=image.host))
+    except OcibuildError as error:
+        return "", CheckResult(verdict=Verdict.NO_CREDENTIAL, detail=error.summary)
 
 
 def _who(answer: Answer) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ocibuild_core.settings.fields import Field
     from ocibuild_core.settings.sources import Found, Source
 
-_OF_REGISTRIES = ("registry_certs", "registry_http", "registry_insecure", "buildkit_extra_config")
+_OF_REGISTRIES = ("registry_mirrors", "registry_certs", "registry_http", "registry_insecure", "buildkit_extra_config")
 
 
 @click.group()

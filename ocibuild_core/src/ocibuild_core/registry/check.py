@@ -101,10 +101,17 @@ class RegistryCheck:
         """Whether the registry accepts the credential at all."""
         return self._verdict("GET", "/v2/", scope="")
 
-    def pull(self, image: ImageReference) -> CheckResult:
-        """Whether the image can be pulled: its manifest is asked for, not fetched."""
+    def pull(self, image: ImageReference, *, mirrored: str = "") -> CheckResult:
+        """Whether the image can be pulled: its manifest is asked for, not fetched.
+
+        Args:
+            image: what is asked for.
+            mirrored: the host of the registry that this one is asked in place of; mirrors of many go by it.
+        """
         path = f"/v2/{image.repository}/manifests/{image.digest or image.tag}"
-        return self._verdict("HEAD", path, scope=f"repository:{image.repository}:pull")
+        # `addNamespace` in containerd, core/remotes/docker/resolver.go.
+        query = f"?{urlencode({'ns': mirrored})}" if mirrored else ""
+        return self._verdict("HEAD", path + query, scope=f"repository:{image.repository}:pull")
 
     def push(self, image: ImageReference) -> CheckResult:
         """Whether the repository can be pushed to: an upload is begun and cancelled."""

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.check import RegistryCheck
-from ocibuild_core.registry.hosts import host_of, normalise
+from ocibuild_core.registry.hosts import host_of, normalise, split
 from ocibuild_core.registry.http import HttpClient, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ocibuild_core.credentials import Credential
+    from ocibuild_core.registry.reference import ImageReference
     from ocibuild_core.secret import Secret
 
 
@@ -59,6 +60,17 @@ class Ways:
             ca_files=tuple(Path(file) for file in table.get("ca") or ()),
             mirrors=tuple(table.get("mirrors") or ()),
         )
+
+    def mirrored(self, image: ImageReference) -> Iterator[ImageReference]:
+        """The image as each mirror of its registry names it, in the order in which they are asked.
+
+        Source: moby/buildkit, util/resolver/resolver.go, `newMirrorRegistryHost`.
+        """
+        for mirror in self.to(image.registry).mirrors:
+            address = split(str(mirror))
+            if address:
+                path = f"{address.path}/{image.repository}".lstrip("/")
+                yield image._replace(registry=address.registry, host=address.registry, repository=path)
 
 
 def open_check(
