@@ -11,8 +11,22 @@ if TYPE_CHECKING:
 
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), *range(0xDC80, 0xDCA0)], "?")
+"""C0 and C1, the latter also as bytes that were no UTF-8 (PEP 383)."""
+del _CONTROLS[ord("\t")], _CONTROLS[ord("\n")]
+
 NOTICE = 25
 """A log level between INFO and WARNING: people want to know it, but nothing is wrong. Shown unless -q."""
+
+
+def without_controls(text: str) -> str:
+    """Without control characters: what a registry, BuildKit or a plugin wrote must not steer the terminal."""
+    return text.translate(_CONTROLS)
+
+
+def print_result(text: str) -> None:
+    """Print a command's result, on stdout."""
+    print(without_controls(text), flush=True)  # noqa: T201  # the result
 
 
 class Talk:
@@ -60,7 +74,7 @@ class Talk:
     def _write(self, text: str) -> None:
         # A closed stderr must not turn a good build into a failed one.
         try:
-            self._stream.write(self.mask(text) + "\n")
+            self._stream.write(without_controls(self.mask(text)) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             pass

@@ -14,6 +14,7 @@ from ocibuild_core.errors import CredentialError, OcibuildError
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.hosts import docker_key, normalise
 from ocibuild_core.secret import Secret
+from ocibuild_core.terminal import without_controls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -155,7 +156,7 @@ def refusal(message: str) -> Reply:
 def one_line(error: OcibuildError) -> str:
     """An error as the client of a helper shows it."""
     parts = [error.summary, error.why, f"({error.do})" if error.do else ""]
-    return " ".join(": ".join(part for part in parts[:2] if part).split() + parts[2].split())
+    return without_controls(" ".join(": ".join(part for part in parts[:2] if part).split() + parts[2].split()))
 
 
 def _text(question: bytes) -> str:

@@ -12,6 +12,7 @@ from ocibuild_core.auth import client
 from ocibuild_core.auth.config_files import PROGRAM
 from ocibuild_core.auth.protocol import Responder, one_line, refusal
 from ocibuild_core.errors import OcibuildError
+from ocibuild_core.terminal import without_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -111,7 +112,7 @@ def _talk_to_stderr(redactor: Redactor) -> None:
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(f"{PROGRAM}: {redactor.text(record.getMessage())}\n")
+                sys.stderr.write(f"{PROGRAM}: {without_controls(redactor.text(record.getMessage()))}\n")
 
     logger = logging.getLogger("ocibuild")
     logger.propagate = False

@@ -17,6 +17,7 @@ from ocibuild_core.auth.explain import explain as explain_all
 from ocibuild_core.cli.setting_flags import setting_flags
 from ocibuild_core.errors import OcibuildError, UsageError, masked_errors
 from ocibuild_core.records import NamedTuple
+from ocibuild_core.terminal import print_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +66,7 @@ def explain(hosts: Sequence[str], *, as_json: bool, **flags: Any) -> None:  # no
         pairs = [*((_host(host), "") for host in hosts), *_reasons(uses)]
         explanations = explain_all(opened.resolver, pairs)
         text = explained_as_json(explanations) if as_json else as_text(explanations)
-        click.echo(opened.redactor.text(text))
+        print_result(opened.redactor.text(text))
     failures = [one.answer for one in explanations if isinstance(one.answer, OcibuildError)]
     raise click.exceptions.Exit(failures[0].exit_code if failures else 0)
 
@@ -102,7 +103,7 @@ def check(
         )
         rows = [{"error": str(one)} if isinstance(one, OcibuildError) else one.to_json() for one in results]
         lines = [str(one) if isinstance(one, OcibuildError) else one.line() for one in results]
-        click.echo(opened.redactor.text(_json(rows) if as_json else "\n".join(lines)))
+        print_result(opened.redactor.text(_json(rows) if as_json else "\n".join(lines)))
     codes = [one.exit_code for one in results if isinstance(one, OcibuildError)]
     bad = [
         one.result.verdict for one in results if not isinstance(one, OcibuildError) and not one.result.verdict.is_good
@@ -132,10 +133,10 @@ def list_(*, as_json: bool, config: Path | None) -> None:
         for kept in provider.list()
     ]
     if as_json:
-        click.echo(_json(rows))
+        print_result(_json(rows))
         return
     for row in rows:
-        click.echo(f"{row['registry']}  {row['username']}  {row['provider']}")
+        print_result(f"{row['registry']}  {row['username']}  {row['provider']}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

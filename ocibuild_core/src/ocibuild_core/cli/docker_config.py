@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ocibuild_core.errors import CredentialsUnavailable, OcibuildError, UsageError, raise_all
+from ocibuild_core.terminal import print_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ def docker_config(directory: Path, hosts: Sequence[str], *, as_json: bool, **fla
 
     with open_ambient(flags) as opened:
         written = write_docker_config(directory, _credentials(opened.resolver, hosts))
-    click.echo(_as_json(written) if as_json else _as_text(written))
+    print_result(_as_json(written) if as_json else _as_text(written))
 
 
 def _credentials(resolver: Resolver, hosts: Sequence[str]) -> dict[str, Credential]:

@@ -10,6 +10,7 @@ import click
 
 from ocibuild_core.cli.setting_flags import setting_flags
 from ocibuild_core.places import working_directory
+from ocibuild_core.terminal import print_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,5 +38,5 @@ def doctor(hosts: Sequence[str], *, json_: bool, config: str | None, **values: A
     from ocibuild_core.doctor.report import as_json, as_text, exit_code  # noqa: PLC0415
 
     rows, mask = examine_machine(hosts, values, config=config, env=dict(os.environ), directory=working_directory())
-    click.echo(mask(json.dumps(as_json(rows), indent=2, ensure_ascii=False) if json_ else as_text(rows)))
+    print_result(mask(json.dumps(as_json(rows), indent=2, ensure_ascii=False) if json_ else as_text(rows)))
     raise click.exceptions.Exit(exit_code(rows))

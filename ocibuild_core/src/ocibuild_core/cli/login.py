@@ -13,6 +13,7 @@ import click
 from ocibuild_core.errors import CredentialError, CredentialsUnavailable, PluginError, UsageError, masked_errors
 from ocibuild_core.providers import Match
 from ocibuild_core.secret import MAX_SECRET_BYTES, Secret
+from ocibuild_core.terminal import without_controls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +53,7 @@ class TerminalUI:
 
     def say(self, text: str) -> None:
         """See `LoginUI.say`."""
-        click.echo(self.redactor.text(text), err=True)
+        click.echo(without_controls(self.redactor.text(text)), err=True)
 
     def verify(self, registry: str, credential: Credential) -> None:
         """See `LoginUI.verify`."""
@@ -75,7 +76,7 @@ class TerminalUI:
             raise CredentialsUnavailable(
                 "there is no terminal to ask at", do="give --user, and the password on stdin with --stdin"
             )
-        return str(click.prompt(question.rstrip(": "), hide_input=hide, err=True))
+        return str(click.prompt(without_controls(question).rstrip(": "), hide_input=hide, err=True))
 
 
 def _flags(command: Callable[..., None]) -> Callable[..., None]:

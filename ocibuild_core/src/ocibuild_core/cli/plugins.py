@@ -17,6 +17,7 @@ from ocibuild_core.places import is_file
 from ocibuild_core.selection import select_plugins
 from ocibuild_core.settings.documents import read_file, user_file
 from ocibuild_core.settings.reserved import reserved_spellings
+from ocibuild_core.terminal import print_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ def plugins(context: click.Context, *, json_: bool, blocked: Sequence[str]) -> N
     context.obj = blocked
     if context.invoked_subcommand is None:
         catalog = _catalog(blocked)
-        click.echo(json.dumps(as_json(catalog), indent=2) if json_ else listing(catalog))
+        print_result(json.dumps(as_json(catalog), indent=2) if json_ else listing(catalog))
 
 
 @plugins.command()
@@ -51,11 +52,11 @@ def show(blocked: Sequence[str], *, plugin_id: str, json_: bool, verbose: bool) 
         raise PluginError(f"no plugin {plugin_id!r} is installed", why=f"installed: {known}", do="see ocibuild plugins")
     if json_:
         rows = [row for row in as_json(catalog) if row["id"] == wanted[0].source.id]
-        click.echo(json.dumps(rows, indent=2))
+        print_result(json.dumps(rows, indent=2))
         return
     documents = [Document(name=file.name, values=file.values) for file in _files()]
     sources = OptionSources(env=os.environ, yaml=documents)
-    click.echo("\n\n".join(shown(state, catalog, sources, with_traceback=verbose) for state in wanted))
+    print_result("\n\n".join(shown(state, catalog, sources, with_traceback=verbose) for state in wanted))
 
 
 @plugins.command()

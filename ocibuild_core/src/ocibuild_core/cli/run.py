@@ -18,7 +18,7 @@ from ocibuild_core.option_sources import Document as OptionDocument
 from ocibuild_core.option_sources import OptionSources, StdinOnce, collect_options, exporter_attributes
 from ocibuild_core.plan import DEFAULT_DIRECTORY, Target, choose_outputs
 from ocibuild_core.spellings import Owner
-from ocibuild_core.terminal import QUIET, Talk
+from ocibuild_core.terminal import QUIET, Talk, print_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -132,7 +132,7 @@ def _explain(form: str, pairs: Sequence[tuple[str, str]], resolver: Resolver, re
     with masked_errors(redactor.text):
         explanations = explain(resolver, pairs)
         text = as_json(explanations) if form == "json" else as_text(explanations)
-        print(redactor.text(text))  # noqa: T201  # the result
+        print_result(redactor.text(text))
         raise_all([one.answer for one in explanations if isinstance(one.answer, OcibuildError)])
 
 
