@@ -258,3 +258,21 @@ def test_a_fault_of_our_own_is_a_line_on_stdout(alone: Demo) -> None:
     assert ended.stdout.startswith("ocibuild failed by a fault of its own: ValueError in ")
     assert ended.stdout.count("\n") == 1
     assert "hunter2" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (OCIBUILD, "auth", "explain", "--json", HOST),
+        (OCIBUILD, "auth", "check", "--json", f"{HOST}/team/base:1"),
+        (OCIBUILD, "docker-config", "--json", "config", HOST),
+        (PROGRAMS / "build", "--explain", "--json", "."),
+    ],
+    ids=lambda command: " ".join(map(str, command[1:3])),
+)
+def test_nothing_but_the_result_is_on_stdout(alone: Demo, token: str, command: tuple[str, ...]) -> None:
+    (alone.home / "Dockerfile").write_text(f"FROM {HOST}/team/base:1\n")
+    ended = alone.run(*command, DEMO_TOKEN=token, DEMO_MODE="prints")
+    assert json.loads(ended.stdout)
+    assert "to descriptor 1" in ended.stderr
+    assert "from a child" in ended.stderr

@@ -8,6 +8,20 @@ import sys
 _MODES = {"stdin": "r", "stdout": "w", "stderr": "w"}
 
 
+def keep_stdout() -> None:
+    """Keep stdout for results: descriptor 1 is stderr from now on, whatever a plugin, its SDK or their children print.
+
+    `sys.stdout` leads to where it led before. Call after `open_missing_streams`.
+    """
+    before = sys.stdout
+    before.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = open(kept, "w", encoding=before.encoding, errors=before.errors)  # noqa: SIM115, PTH123  # for ever
+    # By this one the width of the terminal is found.
+    sys.__stdout__ = sys.stdout  # type: ignore[misc]  # a constant for everybody else
+
+
 def open_missing_streams() -> None:
     """Open those that this process was started without (`>&-`), with nothing behind them.
 

@@ -12,10 +12,11 @@ from ocibuild_core.auth import client
 from ocibuild_core.auth.config_files import PROGRAM
 from ocibuild_core.auth.protocol import Responder, one_line, refusal
 from ocibuild_core.errors import OcibuildError
+from ocibuild_core.streams import keep_stdout, open_missing_streams
 from ocibuild_core.terminal import without_controls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
     from ocibuild_core.auth.protocol import Reply
@@ -28,10 +29,12 @@ _RESOLVES = (*client.READS_STDIN, "list")
 def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Answer one call; gives the exit status."""
     action = arguments[0] if len(arguments) == 1 else ""
+    open_missing_streams()
     question = client.read_all(0) if action in client.READS_STDIN else b""
-    with _stdout_kept_clean() as stdout:
-        reply, is_hung = _reply(action, question, env)
-        client.write_all(stdout, reply.output)
+    keep_stdout()
+    stdout, sys.stdout = sys.stdout, sys.stderr  # nothing but the answer is a result here
+    reply, is_hung = _reply(action, question, env)
+    client.write_all(stdout.fileno(), reply.output)
     if is_hung:
         # A plugin's own threads would keep the interpreter from ending.
         sys.stderr.flush()
@@ -90,20 +93,6 @@ def _place(error: BaseException) -> str:
 
 def _nothing(registry: str) -> NoReturn:
     raise AssertionError(registry)
-
-
-@contextlib.contextmanager
-def _stdout_kept_clean() -> Iterator[int]:
-    """The true stdout's descriptor; descriptor 1 is stderr meanwhile, for whatever a plugin or its SDK prints."""
-    sys.stdout.flush()
-    stdout = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield stdout
-    finally:
-        sys.stdout.flush()
-        os.dup2(stdout, 1)
-        os.close(stdout)
 
 
 def _talk_to_stderr(redactor: Redactor) -> None:

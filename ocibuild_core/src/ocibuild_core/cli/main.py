@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from ocibuild_core.streams import open_missing_streams
+from ocibuild_core.streams import keep_stdout, open_missing_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,7 @@ def _run(main: Callable[[], object]) -> NoReturn:
     """Run a program and end the process with the right code."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     open_missing_streams()
+    keep_stdout()
     for number in _SIGNALS:
         # What was ignored when we were started stays so: that is how `nohup` works.
         if signal.getsignal(number) is not signal.SIG_IGN:
