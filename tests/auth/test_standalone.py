@@ -276,3 +276,11 @@ def test_nothing_but_the_result_is_on_stdout(alone: Demo, token: str, command: t
     assert json.loads(ended.stdout)
     assert "to descriptor 1" in ended.stderr
     assert "from a child" in ended.stderr
+
+
+def test_no_core_dump_has_the_secret_in_it(alone: Demo, token: str) -> None:
+    probe = "import resource, sys\nprint('limit', resource.getrlimit(resource.RLIMIT_CORE)[0], file=sys.stderr)\n"
+    alone.module("demo_plugin", probe + (alone.site / "demo_plugin.py").read_text())
+    raised = ("sh", "-c", 'ulimit -Sc "$(ulimit -Hc)"; exec "$@"', "sh")
+    ended = alone.run(*raised, HELPER, "get", question=HOST, DEMO_TOKEN=token)
+    assert (ended.returncode, ended.stderr) == (0, "limit 0\n")

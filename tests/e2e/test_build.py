@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import signal
 import subprocess
 import tarfile
@@ -242,6 +243,34 @@ def test_a_signal_that_was_ignored_stays_ignored(work: Path, run: ProgramRunner)
         wait_for(lambda: b"sleep 3" in (work.parent / "output").read_bytes(), process)
         process.send_signal(signal.SIGHUP)
         assert process.wait(60) == 0
+
+
+def test_a_core_dump_is_left_to_the_steps(work: Path, run: ProgramRunner) -> None:
+    """Ours would have the passwords in it, and lie in the build's context."""
+    busybox_context(work, "echo limit=$(ulimit -c)", SLEEP)
+    since = Moment.now()
+    starter = started(run, work, {})
+    starter.command = ["sh", "-c", 'ulimit -Sc "$(ulimit -Hc)"; exec "$@"', "sh", *starter.command]
+    with starter as process:
+        wait_for(lambda: left_processes(since, SLEEP), process)
+        clients = [pid for pid in descendants(process.pid) if "buildctl" in command_of(pid)]
+        assert [core_limit(pid) for pid in (process.pid, *clients)] == ["0", "0"]
+        process.send_signal(signal.SIGQUIT)
+        assert process.wait(10) == -signal.SIGQUIT
+    assert {path.name for path in work.iterdir()} == {"Dockerfile", "busybox", "image"}
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    limit = "unlimited" if hard == resource.RLIM_INFINITY else str(hard // 512)
+    assert f"limit={limit}\n" in (work.parent / "output").read_text()
+    wait_for(lambda: not left_processes(since, SLEEP))
+
+
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0]
+
+
+def core_limit(pid: int) -> str:
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    return next(line.split()[4] for line in lines if line.startswith("Max core file size"))
 
 
 @pytest.mark.parametrize("who", ["root", "ordinary_user"])

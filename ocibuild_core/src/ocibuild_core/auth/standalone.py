@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ocibuild_core.auth import client
 from ocibuild_core.auth.config_files import PROGRAM
 from ocibuild_core.auth.protocol import Responder, one_line, refusal
+from ocibuild_core.core_dumps import forbid_core_dumps
 from ocibuild_core.errors import OcibuildError
 from ocibuild_core.streams import keep_stdout, open_missing_streams
 from ocibuild_core.terminal import without_controls
@@ -29,6 +30,7 @@ _RESOLVES = (*client.READS_STDIN, "list")
 def main(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Answer one call; gives the exit status."""
     action = arguments[0] if len(arguments) == 1 else ""
+    forbid_core_dumps()
     open_missing_streams()
     question = client.read_all(0) if action in client.READS_STDIN else b""
     keep_stdout()

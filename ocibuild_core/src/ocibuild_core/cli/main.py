@@ -9,6 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from ocibuild_core.core_dumps import forbid_core_dumps
 from ocibuild_core.streams import keep_stdout, open_missing_streams
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Interrupted(BaseException):
 def _run(main: Callable[[], object]) -> NoReturn:
     """Run a program and end the process with the right code."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    forbid_core_dumps()
     open_missing_streams()
     keep_stdout()
     for number in _SIGNALS:

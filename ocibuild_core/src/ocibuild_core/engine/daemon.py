@@ -11,6 +11,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from ocibuild_core.core_dumps import allow_core_dumps_again
 from ocibuild_core.engine import linux
 from ocibuild_core.engine.cgroup1 import missing_hierarchies, mount_hierarchies
 from ocibuild_core.engine.jobs import Isolation
@@ -121,6 +122,7 @@ def _become_daemon(job: DaemonJob, runc: RuncDirectory | None, telling: int) -> 
         _die_with_keeper(telling)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
+        allow_core_dumps_again()
         os.chdir("/")
         os.execve(job.argv[0], job.argv, dict(job.env))
     except BaseException as error:  # noqa: BLE001  # nobody is above us; the keeper is told
