@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ocibuild_core.errors import UsageError
-from ocibuild_core.settings.documents import SettingsFile, read_file
+from ocibuild_core.settings.documents import SettingsFile, find_files, own_files, read_file
 from ocibuild_core.settings.keys import SECTIONS, unknown_keys, yaml_fields
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import Environment
@@ -75,6 +76,39 @@ def test_files_of_settings_and_of_arguments_go_by_the_same_rule(tmp_path: Path, 
     (tmp_path / "args.yml").write_bytes(b"[" * 5000)
     with pytest.raises(UsageError, match=r"BUILD_ARGS_FILE .*args\.yml: not YAML"):
         resolve([Environment({"BUILD_ARGS_FILE": str(tmp_path / "args.yml")})])
+
+
+@pytest.mark.parametrize(("mode", "is_read"), [(0o600, True), (0o644, True), (0o664, False), (0o646, False)])
+def test_the_users_own_file_is_read_unless_others_may_write_to_it(tmp_path: Path, mode: int, *, is_read: bool) -> None:
+    env = {"XDG_CONFIG_HOME": str(tmp_path)}
+    path = tmp_path / "ocibuild.yml"
+    path.write_text("login: ecr\n")
+    path.chmod(mode)
+    assert find_files(config=str(path), env={}, directory=None)[0].values == {"login": "ecr"}
+    if is_read:
+        assert own_files(env)[0].values == {"login": "ecr"}
+        return
+    with pytest.raises(UsageError, match=f"{path} is not read") as caught:
+        find_files(config=None, env=env, directory=None)
+    assert (caught.value.why, caught.value.do) == (
+        "it says where passwords are shown, and others may write to it",
+        f"chmod go-w {path}",
+    )
+
+
+def test_a_file_of_another_users_is_not_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ocibuild.yml"
+    path.write_text("login: ecr\n")
+    if os.geteuid() == 0:
+        os.chown(path, 12345, -1)
+    owner = path.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(UsageError, match="is not read") as caught:
+        own_files({"HOME": "/nowhere", "XDG_CONFIG_HOME": str(tmp_path)})
+    assert caught.value.exit_code == 2
+    assert caught.value.why.endswith(f"it belongs to user {owner}")
+    monkeypatch.setattr(os, "geteuid", lambda: owner)
+    assert own_files({"XDG_CONFIG_HOME": str(tmp_path)})[0].values == {"login": "ecr"}
 
 
 def test_a_number_in_a_file_of_settings_is_what_was_written(tmp_path: Path) -> None:

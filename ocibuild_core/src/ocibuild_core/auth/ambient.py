@@ -9,9 +9,8 @@ from ocibuild_core.auth.login import LoginSettings, parse_login, pins_of
 from ocibuild_core.errors import UsageError
 from ocibuild_core.option_sources import Document as OptionDocument
 from ocibuild_core.option_sources import OptionSources
-from ocibuild_core.places import is_file
 from ocibuild_core.selection import Selection, select_plugins
-from ocibuild_core.settings.documents import read_file, user_file
+from ocibuild_core.settings.documents import own_files, read_file
 from ocibuild_core.settings.sources import CommandLine, Document, Environment, Found
 from ocibuild_core.settings.table import FIELDS
 
@@ -61,9 +60,8 @@ def read_ambient(
         UsageError: something in it is malformed.
     """
     flags = flags or {}
-    own = user_file(env)
-    paths = [path for path in (config, own if own and is_file(own) else None) if path]
-    files = [read_file(path, trusted=True) for path in paths]
+    named = [read_file(config, trusted=True)] if config else []
+    files = [*named, *own_files(env)]
     documents = (Document(file.values, file.name) for file in files)
     sources: tuple[Source, ...] = (CommandLine(flags, env), Environment(env), *documents)
     return Ambient(

@@ -13,9 +13,8 @@ from ocibuild_core.cli.plugin_report import as_json, listing, shown
 from ocibuild_core.errors import PluginError
 from ocibuild_core.loader import load_plugins
 from ocibuild_core.option_sources import Document, OptionSources
-from ocibuild_core.places import is_file
 from ocibuild_core.selection import select_plugins
-from ocibuild_core.settings.documents import read_file, user_file
+from ocibuild_core.settings.documents import own_files
 from ocibuild_core.settings.reserved import reserved_spellings
 from ocibuild_core.terminal import print_result
 
@@ -73,8 +72,7 @@ def new(*, name: str, kind: str, directory: Path | None) -> None:
 
 def _files() -> Sequence[SettingsFile]:
     """The user's own file alone: one that lies beside sources has no say in plugins."""
-    own = user_file(os.environ)
-    return [read_file(own, trusted=True)] if own and is_file(own) else []
+    return own_files(os.environ)
 
 
 def _catalog(blocked: Sequence[str]) -> Catalog:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from ocibuild_core.errors import UsageError
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 FOUND_NAME = "ocibuild.yml"
@@ -44,35 +45,38 @@ def find_files(*, config: str | None, env: Mapping[str, str], directory: str | N
     beside = None if directory is None else f"{directory.rstrip('/')}/{FOUND_NAME}"
     found = []
     if config:
-        found.append((config, True))
+        found.append(read_file(config, trusted=True))
     elif beside and _is_file(beside):
-        found.append((beside, False))
-    own = _user_file(env)
-    if own and _is_file(own):
-        found.append((own, True))
-    if not found:
-        return ()
-    from pathlib import Path  # noqa: PLC0415  # most runs have no file of settings, and `--help` has no need of it
-
-    return tuple(read_file(Path(name), trusted=trusted) for name, trusted in found)
+        found.append(read_file(beside, trusted=False))
+    return (*found, *own_files(env))
 
 
-def user_file(env: Mapping[str, str]) -> Path | None:
-    """`~/.config/ocibuild.yml`; None without a home."""
-    from pathlib import Path  # noqa: PLC0415  # see `find_files`
+def own_files(env: Mapping[str, str]) -> tuple[SettingsFile, ...]:
+    """`~/.config/ocibuild.yml`, if it is there.
 
-    own = _user_file(env)
-    return Path(own) if own else None
+    Raises UsageError as `find_files`, and when somebody else could have written it: it says which programs are run and
+    where passwords are shown.
+    """
+    base = env.get("XDG_CONFIG_HOME") or (f"{env['HOME']}/.config" if env.get("HOME") else "")
+    path = f"{base}/{FOUND_NAME}"
+    return (_read(path, trusted=True, refuse=_refuse_others_file),) if base and _is_file(path) else ()
 
 
-def read_file(path: Path, *, trusted: bool) -> SettingsFile:
+def read_file(path: str | Path, *, trusted: bool) -> SettingsFile:
     """Parse one file; an empty one is an empty mapping."""
+    return _read(path, trusted=trusted, refuse=lambda *_: None)
+
+
+def _read(path: str | Path, *, trusted: bool, refuse: Callable[[str, os.stat_result], None]) -> SettingsFile:
     from ocibuild_core.settings.yaml_text import parse_values  # noqa: PLC0415  # only a file of settings needs it
 
     try:
-        if path.stat().st_size > _LARGEST:
-            raise UsageError(f"{path}: larger than 1 MiB", do="this is hardly a file of settings")
-        text = path.read_text(encoding="utf-8")
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123  # `--help` has no need of pathlib
+            status = os.fstat(file.fileno())
+            refuse(str(path), status)
+            if status.st_size > _LARGEST:
+                raise UsageError(f"{path}: larger than 1 MiB", do="this is hardly a file of settings")
+            text = file.read()
     except OSError as error:
         raise UsageError(f"cannot read {path}", why=error.strerror or str(error)) from None
     except UnicodeDecodeError:
@@ -85,9 +89,15 @@ def read_file(path: Path, *, trusted: bool) -> SettingsFile:
     return SettingsFile(name=str(path), values=values, trusted=trusted)
 
 
-def _user_file(env: Mapping[str, str]) -> str:
-    base = env.get("XDG_CONFIG_HOME") or (f"{env['HOME']}/.config" if env.get("HOME") else "")
-    return f"{base}/{FOUND_NAME}" if base else ""
+def _refuse_others_file(path: str, status: os.stat_result) -> None:
+    """As ssh does with its configuration (`read_config_file` in readconf.c of OpenSSH)."""
+    if status.st_uid not in (0, os.geteuid()):
+        why, do = f"it belongs to user {status.st_uid}", "make it yours, or name it, if you trust it: --config FILE"
+    elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        why, do = "others may write to it", f"chmod go-w {path}"
+    else:
+        return
+    raise UsageError(f"{path} is not read", why=f"it says where passwords are shown, and {why}", do=do)
 
 
 def _is_file(path: str) -> bool:
