@@ -66,6 +66,22 @@ def test_the_proxies_of_the_docker_config_are_build_arguments(sandbox: Path) -> 
         assert opened.proxy_args == {"HTTPS_PROXY": "http://p:1", "https_proxy": "http://p:1"}
 
 
+@pytest.mark.parametrize("address", ["http://me:p%40ss/word@p:1", "me:p%40ss/word@p:1"])
+def test_the_password_of_a_proxy_is_masked_and_told_of(
+    sandbox: Path, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    (sandbox / ".docker").mkdir()
+    proxies = {"httpsProxy": address, "httpProxy": "http://p:1", "noProxy": "a@b"}
+    (sandbox / ".docker" / "config.json").write_text(json.dumps({"proxies": {"default": proxies}}))
+    with caplog.at_level("WARNING", "ocibuild"), session(sandbox) as opened:
+        assert opened.proxy_args["https_proxy"] == address
+        assert opened.redactor.text(f"via {address}") == f"via {address.replace('p%40ss/word', MASK)}"
+        assert opened.redactor.text("p@ss/word") == MASK
+    (warning,) = caplog.messages
+    assert warning.startswith("the docker config has a password in its proxies (HTTPS_PROXY): ")
+    assert "ss/word" not in warning
+
+
 class Noticing(Teller):
     def notices(self, context: ProviderContext) -> Sequence[str]:
         self.asked.append("notices")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
@@ -14,6 +16,7 @@ from ocibuild_core.auth.redact import Redactor
 from ocibuild_core.auth.setup import make_resolver
 from ocibuild_core.clock import SystemClock
 from ocibuild_core.errors import masked_errors
+from ocibuild_core.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
     from ocibuild_core.catalog import Catalog
     from ocibuild_core.errors import OcibuildError
     from ocibuild_core.options import OptionValues
+
+
+_log = logging.getLogger("ocibuild.auth")
+_USER_INFO = r"(?:[^:/@]*://)?[^:/@]*:(.+)@"
 
 
 class AuthSession:
@@ -128,13 +135,15 @@ def open_session(  # noqa: PLR0913  # all that decides who logs in, each from an
     with masked_errors(redactor.text):
         if login.names() or _is_anything_set(options):
             lookup.resolver()  # what is wrong with it, and what was set in vain, is to be told
+        proxy_args = config.proxies(addr)
+        _learn_proxy_passwords(proxy_args, redactor)
         with Broker(lookup) as broker, compose(broker, env=env, outside=outside) as composed:
             yield AuthSession(
                 lookup,
                 redactor,
                 child_env=composed.child_env,
                 directory=composed.directory,
-                proxy_args=config.proxies(addr),
+                proxy_args=proxy_args,
             )
 
 
@@ -159,6 +168,24 @@ def _redactor(options: Mapping[str, OptionValues]) -> Redactor:
     redactor = Redactor()
     redactor.add_options(*options.values())
     return redactor
+
+
+def _learn_proxy_passwords(proxy_args: Mapping[str, str], redactor: Redactor) -> None:
+    """Mask the passwords in proxies' addresses, and tell what becomes of them."""
+    found = {name: match[1] for name, value in proxy_args.items() if (match := re.match(_USER_INFO, value))}
+    if not found:
+        return
+    from urllib.parse import unquote  # noqa: PLC0415  # few have a proxy with a password
+
+    for text in found.values():
+        redactor.add(Secret(text))
+        redactor.add(Secret(unquote(text)))
+    _log.warning(
+        "the docker config has a password in its proxies (%s): as a build argument it stands in the arguments of "
+        "BuildKit's client, where every user of this machine can read it during the build\n"
+        "  do     use a proxy that asks for none, or build where nobody else is",
+        ", ".join(name for name in found if name.isupper()),
+    )
 
 
 def _is_anything_set(options: Mapping[str, OptionValues]) -> bool:
