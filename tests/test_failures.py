@@ -60,6 +60,52 @@ def test_a_refusal_is_read_from_the_events(vertex: str, text: str, host: str, re
     assert (found.host, found.refusal) == (host, refusal)
 
 
+DENIED = "pull access denied, repository does not exist or may require authorization"
+BLOB = (
+    "failed to copy: httpReadSeeker: failed open: unexpected status from GET request to https://r.example/v2/x/blobs/y"
+)
+
+
+@pytest.mark.parametrize(
+    ("vertex", "text"),
+    [
+        ("[internal] load metadata for r.example/x:1", DENIED),
+        ("[linux/arm64 internal] load metadata for r.example/x:1", DENIED),
+        ("resolve image config for docker-image://r.example/frontend:1", DENIED),
+        ("docker-image://r.example/frontend:1@sha256:0", DENIED),
+        ("[1/2] FROM r.example/x:1@sha256:0", DENIED),
+        ("[linux/arm64->amd64 build  1/12] FROM r.example/x:1@sha256:0", DENIED),
+        ("FROM r.example/x:1@sha256:0", DENIED),
+        ("[context base] r.example/x:1", DENIED),
+        ("importing cache manifest from r.example/c:1", DENIED),
+        ("exporting cache to registry", "failed to push r.example/c:1: denied"),
+        ("[2/2] RUN make conf.d/app", f"{BLOB}: 403 Forbidden"),
+        ("[2/2] COPY x conf.d/app", f"{BLOB}: 401 Unauthorized"),
+    ],
+)
+def test_what_speaks_to_a_registry_is_known_by_its_name(vertex: str, text: str) -> None:
+    found = refusal_of(vertex, text)
+    assert found is not None
+    assert found.host == "r.example"
+
+
+@pytest.mark.parametrize(
+    ("vertex", "text"),
+    [
+        ("[2/2] COPY x conf.d/app", "failed to copy: open /x: permission denied"),
+        ("[2/2] COPY --from=r.example/x /x conf.d/app", "cannot copy to conf.d/app: permission denied"),
+        ("[2/2] ADD https://files.example/x.d/y", "https://files.example/x.d/y: 403 Forbidden"),
+        ("[internal] load build context", "error from sender: open a.b/c: permission denied"),
+        ("[context base] load from client", "error from sender: open a.b/c: permission denied"),
+        ("exporting to client directory", "open a.b/c: permission denied"),
+        ("[2/2] RUN echo FROM r.example/x", "mount callback failed on /a.b/c: permission denied"),
+        ("mkdir a.b/c", "mkdir a.b/c: permission denied"),
+    ],
+)
+def test_nothing_else_is_a_registrys_refusal(vertex: str, text: str) -> None:
+    assert refusal_of(vertex, text) is None
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _URL = r"https?://(\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)(/[^\s\"']*)?"
+# How BuildKit names what it asks a registry for, the reference behind it: metadata (solver/llbsolver/bridge.go,
+# frontend/dockerfile/dockerfile2llb/convert.go), a base or a copied image (there, `prefixCommand`), a named context
+# (frontend/dockerui/namedcontext.go), a frontend (its identifier, client/llb/source.go), a cache (bridge.go).
+_ASKED_FOR = (
+    r"(?:\[(?:\S+ )?internal\] load metadata for |resolve image config for docker-image://|docker-image://"
+    r"|(?:\[[^\]]*\] )?FROM |\[context [^\]]*\] |importing cache manifest from )(\S+)"
+)
+_SENDING = "exporting "
+"""How the names of exporters begin, of images and of caches; what they send to is in the error."""
+_OF_LAYER = r"unexpected status from \S+ request to https?://([^/\s\"']+)/v2/"
+"""A layer that is fetched when a step first needs it (`unlazy` in cache/refs.go) fails under the name of the step; the
+words are those of containerd, core/remotes/docker."""
 _PUSH = r"failed to push (\[[0-9a-fA-F:.]+\](?::\d+)?|[^/\s\"']+)/"
 """A refused push names the reference; whether a URL follows depends on what the registry answered."""
 _PUSHING = "pushing manifest for "
@@ -137,13 +149,17 @@ def refusal_of(vertex: str, text: str) -> RegistryRefusal | None:
 
 
 def _host_in(vertex: str, text: str) -> str:
-    """The registry that the vertex speaks to: of its own name where that ends in a reference, else of the error.
+    """The registry that the vertex speaks to: of its own name where that holds a reference, else of the error.
 
-    A token server may have another host than its registry, so the vertex's name goes first.
+    A token server may have another host than its registry, so the vertex's name goes first. Of another vertex, as a
+    step, neither name nor error need be of a registry: they quote paths and whatever the Dockerfile says.
     """
-    last = vertex.rpartition(" ")[2]
-    first = last.partition("/")[0]
-    if "/" in last and ("." in first or ":" in first or first == "localhost"):
+    asked_for = re.match(_ASKED_FOR, vertex)
+    if not asked_for and not vertex.startswith(_SENDING):
+        layer = re.search(_OF_LAYER, text)
+        return layer[1] if layer else ""
+    first, slash, _ = asked_for[1].partition("/") if asked_for else ("", "", "")
+    if slash and ("." in first or ":" in first or first == "localhost"):
         return first
     pushed = re.search(_PUSH, text)
     if pushed:
