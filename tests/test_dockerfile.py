@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from ocibuild_core.dockerfile import expand, needed_images
 
@@ -43,6 +45,23 @@ def test_mounts_name_images() -> None:
 def test_syntax_directive_counts_and_only_at_the_top() -> None:
     assert references("# syntax=docker/dockerfile:1\nFROM one\n# syntax=evil\n") == ["docker/dockerfile:1", "one"]
     assert references("\n# a comment\n# syntax=late\nFROM one\n") == ["one"]
+
+
+def test_a_comment_that_is_no_directive_ends_them() -> None:
+    assert references("# check=skip=all\n# syntax=late\nFROM one\n") == ["late", "one"]
+    assert references("# a=b\n# syntax=late\nFROM one\n") == ["one"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file() -> None:
+    assert references("\ufeffFROM one\n") == ["one"]
+    assert references("\ufeff# syntax=early\nFROM one\n") == ["early", "one"]
+
+
+@pytest.mark.parametrize("line", ["#a=b{}b", "#syntax={}b", "# {}a", "#a{}b", "FROM one{}two", "RUN <<{}x"])
+def test_spaces_without_end_take_no_time(line: str) -> None:
+    began = time.monotonic()
+    references(line.format(" " * 60_000) + "\nFROM one\n")
+    assert time.monotonic() - began < 1
 
 
 def test_bodies_of_heredocs_are_not_read() -> None:

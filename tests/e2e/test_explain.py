@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,6 +86,13 @@ def test_the_images_of_a_dockerfile_are_explained_alone(work: Path, run: Program
         "frontend.example": ["# syntax frontend.example/dockerfile:1 (line 1)"],
         "unused.example": ["FROM unused.example/never:1 (line 6)"],
     }
+
+
+@pytest.mark.parametrize("command", ["explain", "check"])
+def test_a_dockerfile_that_a_build_would_not_read_is_refused(sandbox: Path, run: ProgramRunner, command: str) -> None:
+    os.mkfifo(sandbox / "pipe")
+    result = run("ocibuild", "auth", command, "-f", "pipe", cwd=sandbox, seconds=20).ended_with(2)
+    assert "cannot read pipe\n  why    it is no regular file\n" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
-_DIRECTIVE = r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*"
+_DIRECTIVE = r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+)"
+_DIRECTIVES = frozenset({"syntax", "escape", "check"})
+"""Any other ends them (frontend/dockerfile/parser/directives.go in moby/buildkit)."""
 _HEREDOC = r"<<(-?)\s*([\"']?)([a-zA-Z_][a-zA-Z0-9_]*)\2"
 _HEREDOC_INSTRUCTIONS = frozenset({"RUN", "COPY", "ADD"})
 _VARIABLE = (
@@ -155,7 +157,7 @@ def _is_fixed(stage: _Stage, stages: Sequence[_Stage]) -> bool:
 
 def _lines(text: str) -> list[str]:
     """The lines as BuildKit has them: nothing but a line feed ends one (Go's `bufio.ScanLines`)."""
-    return [line.removesuffix("\r") for line in text.split("\n")]
+    return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
 
 
 def _directives(lines: Sequence[str]) -> tuple[list[ImageUse], str]:
@@ -163,8 +165,8 @@ def _directives(lines: Sequence[str]) -> tuple[list[ImageUse], str]:
     found: list[ImageUse] = []
     escape = "\\"
     for number, line in enumerate(lines, start=1):
-        match = re.fullmatch(_DIRECTIVE, line.strip().removeprefix("\ufeff"))
-        if not match:
+        match = re.fullmatch(_DIRECTIVE, line.strip())
+        if not match or match[1].lower() not in _DIRECTIVES:
             break
         key, value = match[1].lower(), match[2]
         if key == "syntax":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from contextlib import contextmanager
@@ -199,7 +200,7 @@ def _uses(flags: dict[str, Any], *, optional: bool) -> tuple[ImageUse, ...]:
         return ()
     path = path or Path("Dockerfile")
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = _dockerfile_text(path)
     except OSError as error:
         raise UsageError(f"cannot read {path}", why=error.strerror or "", do="name a host, or --file") from None
     here = native()
@@ -209,6 +210,16 @@ def _uses(flags: dict[str, Any], *, optional: bool) -> tuple[ImageUse, ...]:
         build_args=dict(_build_args(flags["build_args"])),
         platform_args=variables(here, built_on=here) if here else {},
     )
+
+
+def _dockerfile_text(path: Path) -> str:
+    """What stands in the file that a build would read. Raises OSError."""
+    from ocibuild_core.places import find_dockerfile  # noqa: PLC0415
+
+    found = find_dockerfile(str(path))
+    if found is None and path.exists():
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return Path(found or path).read_text(encoding="utf-8", errors="replace")
 
 
 def _build_args(given: Sequence[str]) -> Iterator[tuple[str, str]]:
