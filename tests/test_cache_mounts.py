@@ -41,7 +41,8 @@ def found(*lines: str, target: str | None = None, **build_args: str) -> list[tup
         ("target=/a,type=cache,uid=1000,mode=0700,gid=5", ("/a", "uid=1000", "gid=5", "mode=0700")),
         ("type=cache,target=/a,id=go-$TARGETARCH", ("go-amd64",)),
         ("type=cache,target=/a,id=${NAME}-${OF:-all}", ("given-all",)),
-        ('type=cache,"id=a,b",target=/a', ("a,b",)),
+        (r"type=cache,\"id=a,b\",target=/a", ("a,b",)),
+        ('"type=cache,id=a",target=/a', ("a",)),
         ("type=cache,target=$HOME_OF/.m2", ("/home/x/.m2",)),
     ],
 )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from ocibuild_core.dockerfile import expand, needed_images
+from ocibuild_core.dockerfile import needed_images
 
 
 def references(text: str, **kwargs: object) -> list[str]:
@@ -47,6 +47,12 @@ def test_syntax_directive_counts_and_only_at_the_top() -> None:
     assert references("\n# a comment\n# syntax=late\nFROM one\n") == ["one"]
 
 
+def test_a_build_argument_stands_in_for_the_directive() -> None:
+    text = "# syntax=evil\nFROM one\n"
+    assert references(text, build_args={"BUILDKIT_SYNTAX": " r.example/x:1 --flag"}) == ["r.example/x:1", "one"]
+    assert references(text, build_args={"BUILDKIT_SYNTAX": ""}) == ["one"]
+
+
 def test_a_comment_that_is_no_directive_ends_them() -> None:
     assert references("# check=skip=all\n# syntax=late\nFROM one\n") == ["late", "one"]
     assert references("# a=b\n# syntax=late\nFROM one\n") == ["one"]
@@ -88,20 +94,20 @@ def test_malformed_files_are_left_to_buildkit(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expanded"),
+    "text",
     [
-        ("$A-$B", "1-"),
-        ("${A:-x}${B:-x}${E:-x}${E-x}", "1xx"),
-        ("${A:+y}${B:+y}${E:+y}${E+y}", "yy"),
-        (r"\$A", "$A"),
-        ("${B:-$A}", "1"),
-        ("${B:?no}", None),
-        ("${A:?no}", "1"),
-        ("${A#x}", None),
+        'FROM scratch\nRUN --mount="type=bind,from=r.example/x:1",target=/t true\n',
+        "FROM scratch\nRUN --mount=type=bind,from='r.example/x:1' true\n",
+        'FROM scratch\nCOPY --link --from="r.example/x:1" / /\n',
+        "ARG V=1.2\nFROM r.example/x:${V%.*}\n",
+        "ARG V=v1\nFROM r.example/x:${V#v}\n",
+        "ARG R=r_example\nFROM ${R/_/.}/x:1\n",
+        "ARG H=r.example\nFROM ${BASE:-${H}/x:1}\n",
+        'ARG V=1\nFROM "r.example/x:${V}"\n',
     ],
 )
-def test_expansion(text: str, expanded: str | None) -> None:
-    assert expand(text, {"A": "1", "E": ""}) == expanded
+def test_images_are_found_as_buildkit_reads_them(text: str) -> None:
+    assert references(text) == ["r.example/x:1"]
 
 
 def test_a_tab_separates_as_a_space_does() -> None:

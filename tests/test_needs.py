@@ -32,5 +32,16 @@ def test_mirrors_are_needed_where_docker_hub_is(tmp_path: Path) -> None:
     assert needed_registries(settings(tmp_path, "FROM r.example/a\n", **mirrors)) == ("r.example",)
 
 
+def test_mirrors_of_any_registry_are_needed_where_it_is(tmp_path: Path) -> None:
+    tables = '[registry."r.example"]\nmirrors = ["m.example/path"]\n[registry."docker.io"]\nmirrors = ["h.example"]\n'
+    found = settings(tmp_path, "FROM r.example/a\n", BUILDKIT_EXTRA_CONFIG=tables)
+    assert reasons_of(found) == [("r.example", "FROM r.example/a (line 1)"), ("m.example", "mirror of r.example")]
+
+
+def test_a_frontend_that_a_build_argument_names_is_needed(tmp_path: Path) -> None:
+    found = settings(tmp_path, "# syntax=s.example/f:1\nFROM scratch\n", BUILD_ARG_BUILDKIT_SYNTAX="f.example/f:1")
+    assert reasons_of(found) == [("f.example", "--build-arg BUILDKIT_SYNTAX f.example/f:1")]
+
+
 def test_what_cannot_be_read_needs_nobody(tmp_path: Path) -> None:
     assert needed_registries(resolve([Environment({"CONTEXT": str(tmp_path / "none")})])) == ()

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ocibuild_core.records import NamedTuple
+from ocibuild_core.shell_words import expand, split_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,15 +22,10 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 _DIRECTIVE = r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+)"
 _DIRECTIVES = frozenset({"syntax", "escape", "check"})
 """Any other ends them (frontend/dockerfile/parser/directives.go in moby/buildkit)."""
+_SYNTAX_ARG = "BUILDKIT_SYNTAX"
+"""Stands in for the directive (frontend/dockerfile/builder/build.go in moby/buildkit)."""
 _HEREDOC = r"<<(-?)\s*([\"']?)([a-zA-Z_][a-zA-Z0-9_]*)\2"
 _HEREDOC_INSTRUCTIONS = frozenset({"RUN", "COPY", "ADD"})
-_VARIABLE = (
-    r"\\(?P<escaped>.)"
-    r"|\$(?P<plain>[a-zA-Z_][a-zA-Z0-9_]*)"
-    r"|\$\{(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)(?:(?P<operator>:?[-+?])(?P<word>[^{}]*))?\}"
-    r"|(?P<other>\$\{)"
-)
-_FLAG = r"--([a-z-]+)(?:=(\S*))?\s*"
 
 
 class ImageUse(NamedTuple):
@@ -86,7 +82,7 @@ def needed_images(
     lines = _lines(text)
     directives, escape = _directives(lines)
     stages = _stages(_instructions(lines, escape), build_args, platform_args)
-    uses = [use for use in directives if use.purpose == "# syntax"]
+    uses = [_chosen_frontend(build_args)] if _SYNTAX_ARG in build_args else directives
     uses += [use for stage in _reachable(stages, target) for use in (stage.base, *stage.uses)]
     own_names = {stage.name for stage in stages} | {name.lower() for name in contexts} | {"scratch", "context"}
     unique: dict[str, ImageUse] = {}
@@ -153,6 +149,11 @@ def _is_fixed(stage: _Stage, stages: Sequence[_Stage]) -> bool:
         seen.add(base)
         stage = found
     return "TARGETPLATFORM" not in stage.platform
+
+
+def _chosen_frontend(build_args: Mapping[str, str]) -> ImageUse:
+    first, *_ = [*build_args[_SYNTAX_ARG].split(), ""]
+    return ImageUse(reference=first, purpose=f"--build-arg {_SYNTAX_ARG}", line=0)
 
 
 def _lines(text: str) -> list[str]:
@@ -229,42 +230,28 @@ def _declare(rest: str, variables: dict[str, str], build_args: Mapping[str, str]
         if name in build_args:
             variables[name] = build_args[name]
         elif equals:
-            variables[name] = expand(default.strip("\"'"), variables) or ""
+            variables[name] = expand(default, variables) or ""
 
 
 def _stage(instruction: Instruction, variables: Mapping[str, str]) -> _Stage:
-    rest = instruction.rest
-    platform = ""
-    while flag := re.match(_FLAG, rest):
-        platform = flag[2] or "" if flag[1] == "platform" else platform
-        rest = rest[flag.end() :]
+    flags, rest = split_flags(instruction.rest)
+    platform = next((value for name, value in flags if name == "platform"), "")
     words = rest.split()
-    reference = expand(words[0].strip("\"'"), variables) if words else ""
+    reference = expand(words[0], variables) if words else ""
     name = words[2].lower() if len(words) == 3 and words[1].lower() == "as" else ""  # noqa: PLR2004  # IMAGE AS NAME
     return _Stage(name, ImageUse(reference=reference or "", purpose="FROM", line=instruction.line), platform)
 
 
 def _copied(instruction: Instruction) -> list[ImageUse]:
-    rest = instruction.rest
-    uses = []
-    while flag := re.match(_FLAG, rest):
-        if flag[1] == "from" and flag[2]:
-            purpose = f"{instruction.keyword} --from"
-            uses.append(ImageUse(reference=flag[2].strip("\"'"), purpose=purpose, line=instruction.line))
-        rest = rest[flag.end() :]
-    return uses
+    flags, _ = split_flags(instruction.rest)
+    purpose = f"{instruction.keyword} --from"
+    return [ImageUse(value, purpose, instruction.line) for name, value in flags if name == "from" and value]
 
 
 def _mounted(instruction: Instruction) -> list[ImageUse]:
-    rest = instruction.rest
-    uses = []
-    while flag := re.match(_FLAG, rest):
-        if flag[1] == "mount":
-            fields = dict(pair.partition("=")[::2] for pair in (flag[2] or "").split(","))
-            if fields.get("from"):
-                uses.append(ImageUse(reference=fields["from"], purpose="RUN --mount", line=instruction.line))
-        rest = rest[flag.end() :]
-    return uses
+    flags, _ = split_flags(instruction.rest)
+    fields = (field.partition("=") for name, value in flags if name == "mount" for field in value.split(","))
+    return [ImageUse(value, "RUN --mount", instruction.line) for key, _, value in fields if key == "from" and value]
 
 
 def _reachable(stages: Sequence[_Stage], target: str | None) -> list[_Stage]:
@@ -286,33 +273,3 @@ def _reachable(stages: Sequence[_Stage], target: str | None) -> list[_Stage]:
             if other is not None and other != index:
                 queue.append(other)
     return [stages[index] for index in sorted(seen)]
-
-
-def expand(text: str, variables: Mapping[str, str]) -> str | None:
-    """`$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}` (also without the colon) replaced.
-
-    None when the text uses what is not known: an unset variable leaves an empty string, as in a shell, but a form
-    that this function does not know cannot be guessed.
-    """
-    unknown = False
-
-    def replace(match: re.Match[str]) -> str:
-        nonlocal unknown
-        if match["escaped"]:
-            return match["escaped"]
-        if match["plain"]:
-            return variables.get(match["plain"], "")
-        if match["other"]:
-            unknown = True
-            return ""
-        value, operator, word = variables.get(match["name"]), match["operator"] or "", match["word"] or ""
-        is_set = bool(value) if operator.startswith(":") else value is not None
-        if operator.endswith("-"):
-            return (value or "") if is_set else (expand(word, variables) or "")
-        if operator.endswith("+"):
-            return (expand(word, variables) or "") if is_set else ""
-        unknown = unknown or (operator.endswith("?") and not is_set)
-        return value or ""
-
-    expanded = re.sub(_VARIABLE, replace, text)
-    return None if unknown else expanded

@@ -17,7 +17,7 @@ from ocibuild_core.registry.hosts import DOCKER_HUB, normalise
 from ocibuild_core.registry.reference import parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ocibuild_core.plan import BuildPlan
     from ocibuild_core.settings.model import BuildSettings
@@ -34,11 +34,23 @@ def reasons_of(settings: BuildSettings) -> list[tuple[str, str]]:
     """The registries that are asked for the images of a build, with what needs each."""
     uses = (*images_of(settings), *_others(settings))
     found = [(registry, describe(use)) for use in uses if (registry := registry_of(use))]
-    if any(registry == DOCKER_HUB for registry, _ in found):
+    mirrors_of = _mirrors(settings)
+    for registry in dict.fromkeys(registry for registry, _ in found):
         # BuildKit asks the mirrors first, each with a credential of its own.
-        mirrors = (normalise(mirror) for mirror in settings.registry_mirrors)
-        found += [(mirror, f"mirror of {DOCKER_HUB}") for mirror in mirrors if mirror]
+        mirrors = (normalise(mirror) for mirror in mirrors_of(registry))
+        found += [(mirror, f"mirror of {registry}") for mirror in mirrors if mirror]
     return found
+
+
+def _mirrors(settings: BuildSettings) -> Callable[[str], Sequence[str]]:
+    """Gives a registry's mirrors, by its one name."""
+    if not settings.buildkit_extra_config:
+        return lambda registry: settings.registry_mirrors if registry == DOCKER_HUB else ()
+    from ocibuild_core.daemon_config import daemon_config  # noqa: PLC0415  # few builds have tables of their own
+    from ocibuild_core.registry.ways import Ways  # noqa: PLC0415
+
+    ways = Ways(daemon_config(settings))
+    return lambda registry: ways.to(registry).mirrors
 
 
 def pushed_images(plan: BuildPlan) -> tuple[str, ...]:

@@ -8,15 +8,14 @@ import re
 from typing import TYPE_CHECKING
 
 from ocibuild_core.csv_fields import split_fields
-from ocibuild_core.dockerfile import expand, needed_instructions
+from ocibuild_core.dockerfile import needed_instructions
 from ocibuild_core.errors import UsageError
 from ocibuild_core.records import NamedTuple
+from ocibuild_core.shell_words import expand, split_flags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MOUNT = r"--mount=(\S+)\s*"
-_FLAG = r"--[a-z-]+(?:=\S*)?\s*"
 _NAME = r"\$\{?([a-zA-Z_][a-zA-Z0-9_]*)"
 _PAIR = r"([a-zA-Z_][a-zA-Z0-9_]*)=(\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S*)"
 _TARGETS = ("target", "dst", "destination")
@@ -97,13 +96,11 @@ def _learn(keyword: str, rest: str, known: dict[str, str], build_args: Mapping[s
 def _mount_flags(rest: str) -> list[dict[str, str]]:
     """The fields of each `--mount`, keys in lower case."""
     found = []
-    while flag := re.match(_FLAG, rest):
-        mount = re.match(_MOUNT, rest)
-        rest = rest[flag.end() :]
-        if not mount:
+    for name, value in split_flags(rest)[0]:
+        if name != "mount":
             continue
         try:
-            fields = split_fields(mount[1], "RUN --mount")
+            fields = split_fields(value, "RUN --mount")
         except UsageError:  # BuildKit will say so
             continue
         pairs = (field.partition("=")[::2] for field in fields)
