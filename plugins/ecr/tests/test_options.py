@@ -31,6 +31,7 @@ class TestRegistries:
         with pytest.raises(UsageError, match=f"ECR_REGISTRIES: '{item}' is no AWS account id") as caught:
             identity.named_registries(values(registries=(item,)))
         assert "quotes" in caught.value.do
+        assert caught.value.summary.endswith(f"this has {len(item)}" if item.isascii() else "these are others")
 
     @pytest.mark.parametrize(
         "item", [f"{OWN}.evil.example", "registry.example", "123456789012.dkr.ecr.amazonaws.com", "alias"]

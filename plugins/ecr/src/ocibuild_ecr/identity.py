@@ -196,9 +196,10 @@ def _named(item: str, what: str) -> str:
     if _ACCOUNT.fullmatch(item):
         return item
     if item.isdigit():
+        seen = f"this has {len(item)}" if item.isascii() else "these are others"
         raise UsageError(
-            f"{what}: {item!r} is no AWS account id: it has 12 digits (0-9), this has {len(item)}",
-            why="YAML reads an unquoted 012345678901 as a number and drops its leading zero",
+            f"{what}: {item!r} is no AWS account id: it has 12 digits (0-9), {seen}",
+            why="YAML reads an unquoted 012345678901 as a number and drops its leading zero" if item.isascii() else "",
             do="write all 12 digits, in quotes",
         )
     if len(item.split()) > 1 and "@" not in item:  # what holds an '@' may hold a password
