@@ -262,3 +262,20 @@ def test_an_upload_is_not_begun_elsewhere() -> None:
     with serving(server):
         assert pushed_to(server) is Verdict.UNREACHABLE
     assert len(asked) == 1
+
+
+def test_a_registry_that_refuses_without_asking_for_a_login_is_said() -> None:
+    """It has not been shown the credential, and a build would not show it either."""
+    body = b'{"errors": [{"message": "not from here"}]}'
+    server, asked = answering((403, {}, body), (403, {}, b""))
+    with serving(server):
+        address = f"{server.address}/team/new:1"
+        told = RegistryCheck(server.address, RIGHT, http=HttpClient(timeout=5), plain_http=True)
+        found = told.push(parse_reference(address))
+        assert (found.verdict, found.detail) == (
+            Verdict.NO_PERMISSION,
+            "not from here; it refuses without asking for a login",
+        )
+        nobody = RegistryCheck(server.address, None, http=HttpClient(timeout=5), plain_http=True)
+        assert nobody.push(parse_reference(address)).verdict is Verdict.NO_CREDENTIAL
+    assert [authorization for _, authorization in asked] == [None, None]

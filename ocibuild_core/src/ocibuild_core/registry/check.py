@@ -236,8 +236,12 @@ def _result(response: Response, *, is_anonymous: bool, has_credential: bool) -> 
     if response.status == _NOT_FOUND:
         return CheckResult(verdict=Verdict.NOT_FOUND, detail=_words(response))
     if response.status == _FORBIDDEN:
-        verdict = Verdict.NO_PERMISSION if has_credential and not is_anonymous else Verdict.NO_CREDENTIAL
-        return CheckResult(verdict=verdict, detail=_words(response))
+        if not has_credential:
+            return CheckResult(verdict=Verdict.NO_CREDENTIAL, detail=_words(response))
+        # Without a challenge it has not seen the credential, and a build would not show it either.
+        unasked = "it refuses without asking for a login" if is_anonymous else ""
+        detail = "; ".join(filter(None, [_words(response), unasked]))
+        return CheckResult(verdict=Verdict.NO_PERMISSION, detail=detail)
     return CheckResult(verdict=Verdict.UNREACHABLE, detail=f"HTTP {response.status} {_words(response)}".strip())
 
 
