@@ -284,3 +284,9 @@ def test_no_core_dump_has_the_secret_in_it(alone: Demo, token: str) -> None:
     raised = ("sh", "-c", 'ulimit -Sc "$(ulimit -Hc)"; exec "$@"', "sh")
     ended = alone.run(*raised, HELPER, "get", question=HOST, DEMO_TOKEN=token)
     assert (ended.returncode, ended.stderr) == (0, "limit 0\n")
+
+
+def test_a_client_that_has_gone_is_no_fault(alone: Demo, token: str) -> None:
+    script = f"echo {HOST} | {{ {HELPER} get; echo $? >&2; }} | true"
+    ended = alone.run("sh", "-c", f"sleep 0.1; {script}", DEMO_TOKEN=token)
+    assert ended.stderr == "0\n"

@@ -45,8 +45,11 @@ def read_all(descriptor: int) -> bytes:
 
 def write_all(descriptor: int, content: bytes) -> None:
     """Write, however many pieces it takes."""
-    while content:
-        content = content[os.write(descriptor, content) :]
+    try:
+        while content:
+            content = content[os.write(descriptor, content) :]
+    except BrokenPipeError:
+        pass  # who asked has gone
 
 
 def _ask(path: str, action: str, question: bytes) -> tuple[int, bytes]:
