@@ -158,11 +158,29 @@ def test_the_command_writes_it_and_says_what_it_holds(
     run: ProgramRunner, sandbox: Path, fresh_secret: Callable[[], str]
 ) -> None:
     secret, place = fresh_secret(), sandbox / "config"
+    (sandbox / "work").mkdir()
     env = {"LOGIN": "PASS", "PASS": f"me:{secret}", "REG_URL": "https://R.example/v2/"}
-    ended = run("ocibuild", "docker-config", str(place), env=env, cwd=sandbox, may_hold_secrets=[place]).succeeded()
+    command = ("ocibuild", "docker-config", str(place))
+    ended = run(*command, env=env, cwd=sandbox / "work", may_hold_secrets=[place]).succeeded()
+    assert ended.stderr == ""
     assert ended.stdout == f"{place}/config.json holds secrets, good until they are changed, for: r.example\n"
     document = json.loads((place / "config.json").read_text())
     assert base64.b64decode(document["auths"]["r.example"]["auth"]).decode() == f"me:{secret}"
+
+
+@pytest.mark.parametrize("place", [".", "below/it", "../elsewhere"])
+def test_a_place_where_people_build_is_warned_of(
+    run: ProgramRunner, sandbox: Path, fresh_secret: Callable[[], str], place: str
+) -> None:
+    for name in ("work", "elsewhere"):
+        (sandbox / name).mkdir(mode=0o700)
+    (sandbox / "elsewhere" / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    env = {"LOGIN": "PASS", "PASS": f"me:{fresh_secret()}", "REG_URL": "r.example"}
+    written = (sandbox / "work" / place).resolve()
+    command = ("ocibuild", "docker-config", place)
+    ended = run(*command, env=env, cwd=sandbox / "work", may_hold_secrets=[written]).succeeded()
+    assert ended.stderr.startswith("warning: ")
+    assert "lies where a build would take it into an image\n  do     choose" in ended.stderr
 
 
 def test_the_command_fails_for_a_host_without_a_credential(run: ProgramRunner, sandbox: Path) -> None:

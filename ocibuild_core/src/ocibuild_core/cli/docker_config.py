@@ -38,7 +38,21 @@ def docker_config(directory: Path, hosts: Sequence[str], *, as_json: bool, **fla
 
     with open_ambient(flags) as opened:
         written = write_docker_config(directory, _credentials(opened.resolver, hosts))
+    _warn_of_context(directory)
     print_result(_as_json(written) if as_json else _as_text(written))
+
+
+def _warn_of_context(directory: Path) -> None:
+    """Where people build, `COPY .` would take the secrets into the image."""
+    from ocibuild_core.places import find_dockerfile  # noqa: PLC0415  # not for `--help`
+    from ocibuild_core.terminal import Talk  # noqa: PLC0415
+
+    place = directory.resolve()
+    if find_dockerfile(str(place / "Dockerfile")) or place.is_relative_to(Path.cwd()):
+        Talk().warn(
+            f"{directory / 'config.json'} holds secrets, and lies where a build would take it into an image\n"
+            f"  do     choose a directory elsewhere, or name it in a .dockerignore"
+        )
 
 
 def _credentials(resolver: Resolver, hosts: Sequence[str]) -> dict[str, Credential]:
