@@ -88,6 +88,15 @@ def test_the_images_of_a_dockerfile_are_explained_alone(work: Path, run: Program
     }
 
 
+@pytest.mark.parametrize(
+    "command", [("ocibuild", "auth", "explain"), ("ocibuild", "auth", "check"), ("build", "--explain")]
+)
+def test_where_nothing_is_needed_that_is_said(sandbox: Path, run: ProgramRunner, command: tuple[str, ...]) -> None:
+    (sandbox / "Dockerfile").write_text("FROM scratch\n")
+    assert run(*command, cwd=sandbox).succeeded().stdout == "no registry is needed\n"
+    assert json.loads(run(*command, "--json", cwd=sandbox).succeeded().stdout) == []
+
+
 @pytest.mark.parametrize("command", ["explain", "check"])
 def test_a_dockerfile_that_a_build_would_not_read_is_refused(sandbox: Path, run: ProgramRunner, command: str) -> None:
     os.mkfifo(sandbox / "pipe")

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ocibuild_core.errors import OcibuildError
 
 
+NOTHING_NEEDED = "no registry is needed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
     """A registry, and what it is needed for.
@@ -105,4 +108,6 @@ def as_json(explanations: Sequence[Explanation]) -> str:
 
 def as_text(explanations: Sequence[Explanation]) -> str:
     """The whole page for people."""
+    if not explanations:
+        return NOTHING_NEEDED
     return "\n".join(line for explanation in explanations for line in explanation.lines())

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ocibuild_core.auth.explain import NOTHING_NEEDED, as_text
 from ocibuild_core.auth.explain import as_json as explained_as_json
-from ocibuild_core.auth.explain import as_text
 from ocibuild_core.auth.explain import explain as explain_all
 from ocibuild_core.cli.setting_flags import setting_flags
 from ocibuild_core.errors import OcibuildError, UsageError, masked_errors
@@ -104,7 +104,7 @@ def check(
         )
         rows = [{"error": str(one)} if isinstance(one, OcibuildError) else one.to_json() for one in results]
         lines = [str(one) if isinstance(one, OcibuildError) else one.line() for one in results]
-        print_result(opened.redactor.text(_json(rows) if as_json else "\n".join(lines)))
+        print_result(opened.redactor.text(_json(rows) if as_json else "\n".join(lines) or NOTHING_NEEDED))
     codes = [one.exit_code for one in results if isinstance(one, OcibuildError)]
     bad = [
         one.result.verdict for one in results if not isinstance(one, OcibuildError) and not one.result.verdict.is_good
