@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ocibuild_core.errors import UsageError
-from ocibuild_core.settings.documents import SettingsFile, find_files, own_files, read_file
+from ocibuild_core.settings.documents import SettingsFile, _refuse_others_file, find_files, own_files, read_file
 from ocibuild_core.settings.keys import SECTIONS, unknown_keys, yaml_fields
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import Environment
@@ -78,7 +78,7 @@ def test_files_of_settings_and_of_arguments_go_by_the_same_rule(tmp_path: Path, 
         resolve([Environment({"BUILD_ARGS_FILE": str(tmp_path / "args.yml")})])
 
 
-@pytest.mark.parametrize(("mode", "is_read"), [(0o600, True), (0o644, True), (0o664, False), (0o646, False)])
+@pytest.mark.parametrize(("mode", "is_read"), [(0o600, True), (0o644, True), (0o646, False)])
 def test_the_users_own_file_is_read_unless_others_may_write_to_it(tmp_path: Path, mode: int, *, is_read: bool) -> None:
     env = {"XDG_CONFIG_HOME": str(tmp_path)}
     path = tmp_path / "ocibuild.yml"
@@ -94,6 +94,19 @@ def test_the_users_own_file_is_read_unless_others_may_write_to_it(tmp_path: Path
         "it says where passwords are shown, and others may write to it",
         f"chmod go-w {path}",
     )
+
+
+@pytest.mark.parametrize(("group", "is_read"), [(1234, True), (100, False)], ids=["private", "shared"])
+def test_a_group_may_write_to_it_when_it_is_the_users_alone(
+    group: int, monkeypatch: pytest.MonkeyPatch, *, is_read: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    status = os.stat_result((0o100664, 0, 0, 1, 1234, group, 0, 0, 0, 0))
+    if is_read:
+        _refuse_others_file("own.yml", status)
+        return
+    with pytest.raises(UsageError, match="own.yml is not read"):
+        _refuse_others_file("own.yml", status)
 
 
 def test_a_file_of_another_users_is_not_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,10 +90,14 @@ def _read(path: str | Path, *, trusted: bool, refuse: Callable[[str, os.stat_res
 
 
 def _refuse_others_file(path: str, status: os.stat_result) -> None:
-    """As ssh does with its configuration (`read_config_file` in readconf.c of OpenSSH)."""
+    """As ssh does with its configuration (`read_config_file` in readconf.c of OpenSSH).
+
+    A user's private group has his number and no other member; there umask lets the group write.
+    """
+    of_others = stat.S_IWOTH if status.st_gid == status.st_uid else stat.S_IWGRP | stat.S_IWOTH
     if status.st_uid not in (0, os.geteuid()):
         why, do = f"it belongs to user {status.st_uid}", "make it yours, or name it, if you trust it: --config FILE"
-    elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    elif status.st_mode & of_others:
         why, do = "others may write to it", f"chmod go-w {path}"
     else:
         return
