@@ -311,20 +311,35 @@ def test_unknown_name_lists_what_is_installed_and_what_is_broken(site: Site) -> 
     assert "no auth provider 'habour' is installed; did you mean 'harbour'?" in message
     assert "installed: harbour, hb" in message
     assert "plugin 'bad' (ocibuild-bad 1.0) is not used: misses a module" in message
-    assert "pip install ocibuild-habour" in message
+    assert caught.value.do == "write harbour"
     assert caught.value.exit_code == 4
 
 
-def test_unknown_name_that_ocibuild_ships_is_hinted_as_an_extra(site: Site) -> None:
-    with pytest.raises(PluginError, match=r"pip install 'ocibuild-core\[all\]'"):
-        site.load().provider("all")
+@pytest.mark.parametrize(("name", "extra"), [("ecr", "ecr"), ("GCR", "gcr"), ("basic", "basic"), ("PASS", "basic")])
+def test_unknown_name_that_ocibuild_ships_is_hinted_as_an_extra(site: Site, name: str, extra: str) -> None:
+    site.offer("near", providers="[Provider('ecrs'), Provider('gcrs'), Provider('basics')]")
+    with pytest.raises(PluginError) as caught:
+        site.load().provider(name)
+    assert caught.value.do == f"pip install 'ocibuild-core[{extra}]'"
+    assert "did you mean" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["rm -rf /", "../x", ""])
+@pytest.mark.parametrize("name", ["rm -rf /", "../x", "", "harbor", "all", "engine", "bsaic"])
 def test_no_pip_command_is_proposed_for_what_is_no_name(site: Site, name: str) -> None:
     with pytest.raises(PluginError) as caught:
         site.load().provider(name)
     assert "pip" not in str(caught.value)
+
+
+def test_unknown_exporter_is_never_hinted_as_a_distribution(site: Site) -> None:
+    site.offer("out", exporters="[Writer('docker')]")
+    for name, do in {
+        "dockr": "write docker",
+        "ecr": "install the plugin that offers it\nor, if it is a directory: --output ./ecr",
+    }.items():
+        with pytest.raises(PluginError) as caught:
+            site.load().exporter(name)
+        assert caught.value.do == do
 
 
 def test_blocked_plugin_is_not_imported_and_says_so_to_whom_asks(site: Site) -> None:

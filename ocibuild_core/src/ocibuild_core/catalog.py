@@ -143,7 +143,7 @@ class Catalog(NamedTuple):
             for loaded in self.providers
             for spelling in (loaded.provider.name, *loaded.provider.aliases)
         }
-        return self._get("auth provider", name, named)
+        return self._get(_PROVIDER, name, named)
 
     def exporter(self, name: str) -> LoadedExporter:
         """The exporter that a user asked for by name, in any case. Raises as `provider` does."""
@@ -180,17 +180,23 @@ class Catalog(NamedTuple):
         raise self._unknown(kind, name, sorted(named))
 
     def _unknown(self, kind: str, name: str, known: Sequence[str]) -> PluginError:
-        from ocibuild_core.suggest import install_hint, nearest  # noqa: PLC0415  # only for a message
+        from ocibuild_core.suggest import near_name, shipped_extra  # noqa: PLC0415  # only for a message
 
         out_of_order = [state.line() for state in self.plugins if state.status is PluginStatus.BROKEN]
         installed = f"installed: {', '.join(known) or 'none'}"
-        return PluginError(
-            f"no {kind} {name!r} is installed{nearest(name, known)}",
-            why="\n".join([installed, *out_of_order]),
-            do=f"{install_hint(name)}{_SEE_PATH.format(name) if kind == _EXPORTER else ''}",
-        )
+        why = "\n".join([installed, *out_of_order])
+        missing = f"no {kind} {name!r} is installed"
+        extra = shipped_extra(name) if kind == _PROVIDER else ""
+        if extra:
+            return PluginError(missing, why=why, do=f"pip install '{HOST_DISTRIBUTION}[{extra}]'")
+        near = near_name(name, known)
+        if near:
+            return PluginError(f"{missing}; did you mean {near!r}?", why=why, do=f"write {near}")
+        see_path = _SEE_PATH.format(name) if kind == _EXPORTER else ""
+        return PluginError(missing, why=why, do=f"install the plugin that offers it{see_path}")
 
 
+_PROVIDER = "auth provider"
 _EXPORTER = "exporter"
 _SEE_PATH = "\nor, if it is a directory: --output ./{}"
 _SLOW_SECONDS = 0.5

@@ -15,23 +15,30 @@ if TYPE_CHECKING:
 
 _REQUIREMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
-_WORDS = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_ALIASES = {"pass": "basic"}
+"""Of shipped providers that are not installed: as Concourse's pipelines say it, LOGIN=PASS."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean '…'?`, or nothing when nothing is near."""
-    near = difflib.get_close_matches(name.strip().lower(), list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = near_name(name, known)
+    return f"; did you mean {near!r}?" if near else ""
 
 
-def install_hint(name: str) -> str:
-    """How to get the plugin that offers `name`."""
+def near_name(name: str, known: Iterable[str]) -> str:
+    """The known name that was probably meant, or nothing."""
+    return next(iter(difflib.get_close_matches(name.strip().lower(), list(known), n=1)), "")
+
+
+def shipped_extra(name: str) -> str:
+    """The extra of ours that brings the auth provider of this name, or nothing.
+
+    No other distribution is ever proposed: whoever registers a likely name would be installed by those who mistype.
+    """
     wanted = name.strip().lower()
-    if wanted in _extras(HOST_DISTRIBUTION):
-        return f"pip install '{HOST_DISTRIBUTION}[{wanted}]'"
-    if _WORDS.fullmatch(wanted):
-        return f"install the plugin that offers it (pip install {PROJECT}-{wanted}, if it is called so)"
-    return "see `ocibuild plugins` for what is installed"
+    wanted = _ALIASES.get(wanted, wanted)
+    names = (_REQUIREMENT_NAME.match(requirement) for requirement in _requirements(HOST_DISTRIBUTION))
+    return wanted if f"{PROJECT}-{wanted}" in {found.group() for found in names if found} else ""
 
 
 def module_hint(distribution: str, module: str) -> str:
@@ -57,12 +64,5 @@ def _names_module(requirement: str, module: str) -> bool:
 def _requirements(distribution: str) -> list[str]:
     try:
         return metadata.requires(distribution) or []
-    except metadata.PackageNotFoundError:
-        return []
-
-
-def _extras(distribution: str) -> list[str]:
-    try:
-        return metadata.metadata(distribution).get_all("Provides-Extra") or []
     except metadata.PackageNotFoundError:
         return []
