@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _MODES = {"stdin": "r", "stdout": "w", "stderr": "w"}
 
@@ -11,13 +16,19 @@ _MODES = {"stdin": "r", "stdout": "w", "stderr": "w"}
 def keep_stdout() -> None:
     """Keep stdout for results: descriptor 1 is stderr from now on, whatever a plugin, its SDK or their children print.
 
-    `sys.stdout` leads to where it led before. Call after `open_missing_streams`.
+    `sys.stdout` leads to where it led before, and says with `StdoutError` that this takes nothing any more. Call after
+    `open_missing_streams`.
     """
     before = sys.stdout
     before.flush()
-    kept = os.dup(1)
+    raw = _Stdout(os.dup(1), "wb")
     os.dup2(2, 1)
-    sys.stdout = open(kept, "w", encoding=before.encoding, errors=before.errors)  # noqa: SIM115, PTH123  # for ever
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=before.encoding,
+        errors=before.errors,
+        line_buffering=bool(before.line_buffering),
+    )
     # By this one the width of the terminal is found.
     sys.__stdout__ = sys.stdout  # type: ignore[misc]  # a constant for everybody else
 
@@ -36,3 +47,17 @@ def open_missing_streams() -> None:
             os.set_inheritable(fd, True)  # noqa: FBT003  # no name to give it
         if getattr(sys, name) is None:
             setattr(sys, name, open(fd, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  # for ever
+
+
+class StdoutError(OSError):
+    """stdout takes nothing any more: the disk behind it is full, say. Nothing else tells it from any file's error."""
+
+
+class _Stdout(io.FileIO):
+    def write(self, content: ReadableBuffer, /) -> int:
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise StdoutError(error.errno, error.strerror) from None

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from ocibuild_core.core_dumps import forbid_core_dumps
-from ocibuild_core.streams import keep_stdout, open_missing_streams
+from ocibuild_core.streams import StdoutError, keep_stdout, open_missing_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +72,12 @@ def _run(main: Callable[[], object]) -> NoReturn:
 
 def _exit_code(main: Callable[[], object]) -> int:
     """Run it; what it raises is told, and becomes the code."""
-    from ocibuild_core.errors import OcibuildError  # noqa: PLC0415
+    from ocibuild_core.errors import ExportError, OcibuildError  # noqa: PLC0415
     from ocibuild_core.terminal import Talk  # noqa: PLC0415
 
     try:
         code = main()
+        sys.stdout.flush()
     except OcibuildError as error:
         Talk().error(error)
         _trace_plugins(error)
@@ -87,6 +88,9 @@ def _exit_code(main: Callable[[], object]) -> int:
         code = 128 + error.number
     except BrokenPipeError:
         code = _NO_READER
+    except StdoutError as error:
+        Talk().error(ExportError("cannot write to stdout", why=error.strerror or ""))
+        code = ExportError.exit_code
     except Exception as error:  # noqa: BLE001  # nobody is above us
         code = _told_by_click(error)
     return code if isinstance(code, int) else 0
@@ -155,6 +159,5 @@ def _leave(code: int) -> NoReturn:
         except BrokenPipeError:
             code = code or _NO_READER
         except (OSError, ValueError):
-            if is_alone:
-                sys.exit(code)  # the interpreter has its own words for output that is lost
+            pass  # stdout: told before; stderr: nobody can be told
     os._exit(code)
