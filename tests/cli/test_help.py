@@ -5,7 +5,15 @@ import shutil
 
 import click
 import pytest
-from ocibuild_core.cli.flags import GroupedCommand
+from click.testing import CliRunner
+from ocibuild_core.catalog import Catalog
+from ocibuild_core.cli.build import command_for
+from ocibuild_core.cli.flags import GroupedCommand, GroupedOption
+from ocibuild_core.cli.group import ocibuild_group
+from ocibuild_core.cli.plugin_flags import plugin_flags
+from ocibuild_core.cli.start import Start
+from ocibuild_core.loader import load_plugins
+from ocibuild_core.settings.fields import RARE
 
 
 def width_of_help(**settings: object) -> int:
@@ -34,3 +42,32 @@ def test_without_a_terminal_it_is_80_columns(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr("sys.__stdout__", None)
     assert width_of_help(max_content_width=110) == 77
+
+
+def test_examples_of_the_help_are_command_lines_that_build_takes() -> None:
+    command = command_for(Start(argv=(), env={}, files=()))
+    text = command.get_help(click.Context(command, info_name="build"))
+    examples = [line.split() for line in text.splitlines() if line.strip().startswith("build ")]
+    assert 2 <= len(examples) <= 3
+    for _, *arguments in examples:
+        command.make_context("build", arguments)
+
+
+def test_what_is_seldom_needed_comes_last_after_the_plugins() -> None:
+    flags: list[click.Parameter] = [
+        GroupedOption(["--ulimit"], group=RARE),
+        *plugin_flags(Catalog(providers=load_plugins().providers)),
+    ]
+    command = GroupedCommand("build", params=flags)
+    text = command.get_help(click.Context(command, info_name="build"))
+    assert text.index("Display:") < text.index("Login with basic:") < text.index(f"{RARE}:\n  --ulimit")
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [("buidl", "No such command 'buidl'. Did you mean 'build'?"), ("xyzzy", "No such command 'xyzzy'.\n")],
+)
+def test_a_mistyped_command_is_told_the_near_one(word: str, answer: str) -> None:
+    result = CliRunner().invoke(ocibuild_group(), [word])
+    assert result.exit_code == 2
+    assert answer in result.output

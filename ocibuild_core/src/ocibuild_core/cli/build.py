@@ -24,6 +24,11 @@ Build a Dockerfile into an OCI image.
 
 CONTEXT is the directory to build, the current one by default. Where a flag names an environment variable, that sets
 it, too; flags win. BuildKit's log goes to stdout, everything else to stderr.
+
+\b
+  build -t app --load .
+  build --login ecr -o docker,dest=app.tar .
+  build --login basic -t registry.example.com/app:1 --push .
 """
 
 _EPILOG = "Exit codes: 1 build, 2 usage, 3 login, 4 plugin, 5 engine, 6 export, 128+n signal n."

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ocibuild_core.settings.fields import GROUPS, LOGIN, REPEATED, Field, Kind
+from ocibuild_core.settings.fields import DISPLAY, GROUPS, LOGIN, RARE, REPEATED, Field, Kind
 from ocibuild_core.settings.table import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_DISPLAY = GROUPS[-1]
 _CONTEXT = next(field for field in FIELDS if field.name == "context")
-_FILE = Field(name="config", help="", group=_DISPLAY, kind=Kind.PATH)
+_FILE = Field(name="config", help="", group=DISPLAY, kind=Kind.PATH)
 _WIDEST = 80
 """Of help where nothing else is said; also the width of what is no terminal."""
 
@@ -30,7 +29,7 @@ class GroupedOption(click.Option):
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists its flags under headings: the table's, then the plugins'."""
+    """A command whose help lists its flags under headings: the table's, the plugins', then what is seldom needed."""
 
     def get_help(self, ctx: click.Context) -> str:
         """The help, as wide as the terminal within click's bounds; click itself would load shutil to ask for that."""
@@ -43,7 +42,8 @@ class GroupedCommand(click.Command):
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
             if record:
-                groups.setdefault(getattr(param, "group", _DISPLAY), []).append(record)
+                groups.setdefault(getattr(param, "group", DISPLAY), []).append(record)
+        groups[RARE] = groups.pop(RARE)
         for title, rows in groups.items():
             if rows:
                 with formatter.section(title):
@@ -58,11 +58,11 @@ def build_flags() -> Sequence[click.Parameter]:
         ["--config"],
         metavar="FILE",
         help="File of settings; stands in for ./ocibuild.yml.",
-        group=_DISPLAY,
+        group=DISPLAY,
         shell_complete=_completer(_FILE),
     )
-    verbose = GroupedOption(["--verbose", "-v"], count=True, help="Say more; twice for still more.", group=_DISPLAY)
-    quiet = GroupedOption(["--quiet", "-q"], is_flag=True, help="Say nothing but errors.", group=_DISPLAY)
+    verbose = GroupedOption(["--verbose", "-v"], count=True, help="Say more; twice for still more.", group=DISPLAY)
+    quiet = GroupedOption(["--quiet", "-q"], is_flag=True, help="Say nothing but errors.", group=DISPLAY)
     explain = GroupedOption(
         ["--explain"], is_flag=True, help="Say who logs in to which registry, and why; build nothing.", group=LOGIN
     )
@@ -70,9 +70,9 @@ def build_flags() -> Sequence[click.Parameter]:
         ["--print", "show"],
         is_flag=True,
         help="Print the settings, where each came from, and buildctl's command; build nothing.",
-        group=_DISPLAY,
+        group=DISPLAY,
     )
-    as_json = GroupedOption(["--json"], is_flag=True, help="With --print or --explain: as JSON.", group=_DISPLAY)
+    as_json = GroupedOption(["--json"], is_flag=True, help="With --print or --explain: as JSON.", group=DISPLAY)
     return [argument, *flags, explain, config, show, as_json, verbose, quiet]
 
 

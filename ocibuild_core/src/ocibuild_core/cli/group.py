@@ -9,20 +9,21 @@ import click
 
 from ocibuild_core import __version__
 
+# Those first that people need most often.
 _COMMANDS = {
-    "auth": ("ocibuild_core.cli.auth", "auth", "Show who answers for which registry."),
     "build": ("ocibuild_core.cli.build", "build_command", "Build a Dockerfile; the same as the program build."),
-    "completion": ("ocibuild_core.cli.shells", "completion", "Print what a shell needs to complete these programs."),
+    "login": ("ocibuild_core.cli.login", "login", "Log in to a registry, for later builds."),
+    "logout": ("ocibuild_core.cli.login", "logout", "Forget a login."),
+    "doctor": ("ocibuild_core.cli.doctor", "doctor", "Look at what a build needs of this machine."),
+    "auth": ("ocibuild_core.cli.auth", "auth", "Show who answers for which registry."),
+    "plugins": ("ocibuild_core.cli.plugins", "plugins", "Show the installed plugins, begin a new one."),
     "docker-config": (
         "ocibuild_core.cli.docker_config",
         "docker_config",
         "Write a docker config for tools without helpers.",
     ),
-    "doctor": ("ocibuild_core.cli.doctor", "doctor", "Look at what a build needs of this machine."),
-    "login": ("ocibuild_core.cli.login", "login", "Log in to a registry, for later builds."),
-    "logout": ("ocibuild_core.cli.login", "logout", "Forget a login."),
     "task": ("ocibuild_core.cli.task", "task", "Build what a request on stdin says, as a Concourse task does."),
-    "plugins": ("ocibuild_core.cli.plugins", "plugins", "Show the installed plugins, begin a new one."),
+    "completion": ("ocibuild_core.cli.shells", "completion", "Print what a shell needs to complete these programs."),
 }
 
 
@@ -37,6 +38,18 @@ class _LazyGroup(click.Group):
         module, attribute, _ = _COMMANDS[cmd_name]
         found = getattr(import_module(module), attribute)
         return found if isinstance(found, click.Command) else found(_arguments_of(ctx))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:  # noqa: ANN401  # click's
+        """As click does, with the command that was probably meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from ocibuild_core.suggest import near_name  # noqa: PLC0415  # only for a message
+
+            near = near_name(args[0], _COMMANDS)
+            if not near or near in error.message:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near!r}?", ctx) from None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """The commands, without loading them, and the flags."""

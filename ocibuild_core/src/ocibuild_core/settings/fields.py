@@ -92,5 +92,6 @@ OUTPUT = "What comes out"
 LOGIN = "Logins"
 ENGINE = "Engine"
 DISPLAY = "Display"
+RARE = "Seldom needed"
 
-GROUPS = (SOURCE, INPUT, OUTPUT, LOGIN, ENGINE, DISPLAY)
+GROUPS = (SOURCE, INPUT, OUTPUT, LOGIN, ENGINE, DISPLAY, RARE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocibuild_core.settings.fields import INPUT, SOURCE, Field, Kind, Scope, four_spellings
+from ocibuild_core.settings.fields import INPUT, RARE, SOURCE, Field, Kind, Scope, four_spellings
 
 INPUT_FIELDS: tuple[Field, ...] = (
     Field(
@@ -30,7 +30,7 @@ INPUT_FIELDS: tuple[Field, ...] = (
     Field(
         name="annotations",
         help="Annotation of the image's manifest; TYPE[PLATFORM]:NAME=VALUE for one of another type (index).",
-        group=SOURCE,
+        group=RARE,
         kind=Kind.PAIRS,
         flags=("--annotation",),
         metavar="NAME=VALUE",
@@ -39,7 +39,7 @@ INPUT_FIELDS: tuple[Field, ...] = (
     Field(
         name="no_cache_filter",
         help="Run the steps of this stage again.",
-        group=SOURCE,
+        group=RARE,
         kind=Kind.LIST,
         flags=("--no-cache-filter",),
         metavar="STAGE",
@@ -48,7 +48,7 @@ INPUT_FIELDS: tuple[Field, ...] = (
     Field(
         name="source_date_epoch",
         help="Seconds since 1970 that every timestamp of the image gets.",
-        group=SOURCE,
+        group=RARE,
         flags=("--source-date-epoch",),
         env=("SOURCE_DATE_EPOCH",),
         metavar="SECONDS",
@@ -129,7 +129,7 @@ INPUT_FIELDS: tuple[Field, ...] = (
     Field(
         name="add_hosts",
         help="Line for /etc/hosts while the build runs.",
-        group=INPUT,
+        group=RARE,
         kind=Kind.LIST,
         flags=("--add-host",),
         env=("BUILDKIT_ADD_HOSTS",),
@@ -140,7 +140,7 @@ INPUT_FIELDS: tuple[Field, ...] = (
     Field(
         name="network",
         help="Network of RUN steps: default, none, or host, which the engine must allow.",
-        group=INPUT,
+        group=RARE,
         kind=Kind.CHOICE,
         scope=Scope.HOST,
         flags=("--network",),
@@ -151,7 +151,7 @@ INPUT_FIELDS: tuple[Field, ...] = (
     Field(
         name="allow",
         help="Entitlement of the build: network.host, security.insecure.",
-        group=INPUT,
+        group=RARE,
         kind=Kind.LIST,
         scope=Scope.HOST,
         flags=("--allow",),
@@ -161,7 +161,7 @@ INPUT_FIELDS: tuple[Field, ...] = (
     Field(
         name="ulimits",
         help="Limit of RUN steps.",
-        group=INPUT,
+        group=RARE,
         kind=Kind.LIST,
         flags=("--ulimit",),
         metavar="TYPE=SOFT[:HARD]",
@@ -170,14 +170,14 @@ INPUT_FIELDS: tuple[Field, ...] = (
     Field(
         name="shm_size",
         help="Size of /dev/shm in RUN steps: 64m, 1g.",
-        group=INPUT,
+        group=RARE,
         flags=("--shm-size",),
         metavar="BYTES",
     ),
     Field(
         name="cgroup_parent",
         help="Control group above those of RUN steps.",
-        group=INPUT,
+        group=RARE,
         scope=Scope.HOST,
         flags=("--cgroup-parent",),
         metavar="PATH",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocibuild_core.settings.fields import ENGINE, OUTPUT, Field, Kind, Scope, four_spellings
+from ocibuild_core.settings.fields import OUTPUT, RARE, Field, Kind, Scope, four_spellings
 
 OUTPUT_FIELDS: tuple[Field, ...] = (
     Field(
@@ -54,7 +54,7 @@ OUTPUT_FIELDS: tuple[Field, ...] = (
     Field(
         name="iidfile",
         help="File for the image's digest; short for --output digest,dest=FILE.",
-        group=OUTPUT,
+        group=RARE,
         kind=Kind.PATH,
         scope=Scope.HOST,
         flags=("--iidfile",),
@@ -63,7 +63,7 @@ OUTPUT_FIELDS: tuple[Field, ...] = (
     Field(
         name="metadata_file",
         help="File for what BuildKit says of the build; short for --output metadata,dest=FILE.",
-        group=OUTPUT,
+        group=RARE,
         kind=Kind.PATH,
         scope=Scope.HOST,
         flags=("--metadata-file",),
@@ -106,7 +106,7 @@ OUTPUT_FIELDS: tuple[Field, ...] = (
     Field(
         name="cache_size",
         help="How much the directory cache/ may hold (10GB, 512MiB); what is oldest is dropped.",
-        group=OUTPUT,
+        group=RARE,
         flags=("--cache-size",),
         env=("OCIBUILD_CACHE_SIZE",),
         metavar="SIZE",
@@ -128,7 +128,7 @@ TLS_FIELDS: tuple[Field, ...] = (
     Field(
         name="tls_dir",
         help="Directory with ca.pem, cert.pem and key.pem for a tcp:// address.",
-        group=ENGINE,
+        group=RARE,
         kind=Kind.PATH,
         scope=Scope.HOST,
         flags=("--tlsdir",),
@@ -138,7 +138,7 @@ TLS_FIELDS: tuple[Field, ...] = (
     Field(
         name="tls_ca",
         help="CA that signed the certificate of a tcp:// address.",
-        group=ENGINE,
+        group=RARE,
         kind=Kind.PATH,
         scope=Scope.HOST,
         flags=("--tlscacert",),
@@ -148,7 +148,7 @@ TLS_FIELDS: tuple[Field, ...] = (
     Field(
         name="tls_cert",
         help="Our certificate for a tcp:// address.",
-        group=ENGINE,
+        group=RARE,
         kind=Kind.PATH,
         scope=Scope.HOST,
         flags=("--tlscert",),
@@ -158,7 +158,7 @@ TLS_FIELDS: tuple[Field, ...] = (
     Field(
         name="tls_key",
         help="Key of our certificate.",
-        group=ENGINE,
+        group=RARE,
         kind=Kind.PATH,
         scope=Scope.HOST,
         flags=("--tlskey",),
@@ -168,7 +168,7 @@ TLS_FIELDS: tuple[Field, ...] = (
     Field(
         name="tls_server_name",
         help="Name in the certificate of a tcp:// address, when it is not its host.",
-        group=ENGINE,
+        group=RARE,
         scope=Scope.HOST,
         flags=("--tlsservername",),
         env=("BUILDKIT_TLS_SERVERNAME",),

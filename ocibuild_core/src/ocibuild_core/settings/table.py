@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from ocibuild_core.settings.fields import DISPLAY, ENGINE, LOGIN, OUTPUT, SOURCE, Field, Kind, Scope, four_spellings
+from ocibuild_core.settings.fields import (
+    DISPLAY,
+    ENGINE,
+    LOGIN,
+    OUTPUT,
+    RARE,
+    SOURCE,
+    Field,
+    Kind,
+    Scope,
+    four_spellings,
+)
 from ocibuild_core.settings.input_fields import INPUT_FIELDS
 from ocibuild_core.settings.output_fields import OUTPUT_FIELDS, TLS_FIELDS
 
@@ -129,7 +140,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="login_timeout",
         help="How long one login may take.",
-        group=LOGIN,
+        group=RARE,
         kind=Kind.DURATION,
         scope=Scope.HOST,
         flags=("--login-timeout",),
@@ -190,7 +201,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="max_used_space",
         help="How much the engine's cache may hold (20GB, 512MiB); what was used longest ago is dropped.",
-        group=ENGINE,
+        group=RARE,
         kind=Kind.SIZE,
         scope=Scope.HOST,
         flags=("--max-used-space",),
@@ -200,7 +211,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         name="start_timeout",
         help="How long the engine may take to start.",
-        group=ENGINE,
+        group=RARE,
         kind=Kind.DURATION,
         scope=Scope.HOST,
         flags=("--start-timeout",),
