@@ -45,6 +45,15 @@ def test_equal_outputs_of_two_exporters_are_one() -> None:
     ]
 
 
+@pytest.mark.parametrize("exporters", [(), ((DOCKER, OptionValues({"dest": None})),)])
+def test_a_bad_name_is_refused_also_where_nothing_gets_it(
+    exporters: tuple[tuple[LoadedExporter, OptionValues], ...],
+) -> None:
+    settings = resolve([CommandLine({"tags": ("UPPER:x",)}, {})])
+    with pytest.raises(UsageError, match="'UPPER:x' is no image reference"):
+        plan_build(settings, exporters, directory=Path("/w"), log=logging.getLogger("test"), call=ask_for_plan)
+
+
 def test_two_exporters_for_one_path_are_refused_by_name() -> None:
     same = OptionValues({"dest": Path("/work/image/x")})
     with pytest.raises(UsageError, match="two outputs write /work/image/x") as error:

@@ -135,11 +135,23 @@ def test_load_hands_the_image_to_podman(work: Path, run: ProgramRunner, sandbox:
     assert sorted(path.name for path in work.iterdir()) == ["Dockerfile"]
 
 
+def test_load_without_a_name_says_by_which_id_podman_has_it(work: Path, run: ProgramRunner, sandbox: Path) -> None:
+    (work / "image").rmdir()
+    storage = sandbox / "storage.conf"
+    storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{sandbox}/g"\nrunroot = "{sandbox}/r"\n')
+    env = {"CONTAINERS_STORAGE_CONF": str(storage)}
+    result = run("build", "-o", "load,program=podman", ".", env=env, cwd=work).succeeded()
+    identity = next(line for line in result.stderr.splitlines() if "loaded by" in line).split()[0]
+    listed = run("podman", "image", "inspect", identity, env=env, cwd=work).succeeded()
+    assert json.loads(listed.stdout)[0]["Labels"] == {"a": "b"}
+
+
 def test_load_takes_docker_first_and_says_what_docker_says(work: Path, run: ProgramRunner, sandbox: Path) -> None:
     (sandbox / "bin").mkdir()
     docker = sandbox / "bin" / "docker"
     docker.write_text(
         '#!/bin/sh\ncat > "$HOME/loaded.tar"; env > "$HOME/env"; test -z "$REFUSE" || { echo no room >&2; exit 1; }\n'
+        'echo "$SAID"\n'
     )
     of_the_sources = work / "docker"
     of_the_sources.write_text('#!/bin/sh\ntouch "$HOME/led-astray"\n')
@@ -151,6 +163,8 @@ def test_load_takes_docker_first_and_says_what_docker_says(work: Path, run: Prog
     assert not (run.home / "led-astray").exists()
     assert member(run.home / "loaded.tar", "manifest.json")[0]["RepoTags"] == ["app:latest"]
     assert "kept back" not in (run.home / "env").read_text()
+    said = {"SAID": "Loaded image ID: sha256:0123"}
+    assert "sha256:0123  loaded by" in run("build", "--load", ".", env={**env, **said}, cwd=work).succeeded().stderr
     before = files_in(work / "image")
     (work / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /other\n")
     result = run("build", "--load", ".", env={**env, "REFUSE": "1"}, cwd=work).ended_with(6)

@@ -150,6 +150,12 @@ def test_several_bad_values_are_reported_together() -> None:
     assert "LOGIN_TIMEOUT" in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["LOGIN_TIMEOUT", "OCIBUILD_START_TIMEOUT"])
+def test_no_time_at_all_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name}='0ms': too short"):
+        settle({name: "0ms"})
+
+
 def test_a_found_file_may_not_choose_logins() -> None:
     with pytest.raises(UsageError, match="beside the sources"):
         settle({}, {}, Document({"login": ["ecr"]}, "ocibuild.yml", trusted=False))

@@ -41,16 +41,24 @@ def lacking_sources(settings: BuildSettings, env: Mapping[str, str]) -> list[Usa
         return [UsageError(f"{where} is not a directory", why=closed(settings.context), do=do)]
     dockerfile = Path(settings.dockerfile or Path(settings.context) / "Dockerfile")
     if find_dockerfile(str(dockerfile)) is None:
-        do = "name the Dockerfile with --file, or the directory to build"
-        return [UsageError(f"there is no {dockerfile}", why=closed(dockerfile), do=do)]
+        return [_no_dockerfile(dockerfile, do="name the Dockerfile with --file, or the directory to build")]
     return []
+
+
+def _no_dockerfile(path: Path, *, do: str) -> UsageError:
+    if is_directory(path):
+        return UsageError(f"{path} is a directory where the Dockerfile is expected", do=do)
+    other = path.with_name("Containerfile")
+    if path.name == "Dockerfile" and is_file(other):
+        do = f"name the one that is there: -f {other}"
+    return UsageError(f"there is no {path}", why=closed(path), do=do)
 
 
 def _lacking_dockerfile(settings: BuildSettings) -> list[UsageError]:
     """A Dockerfile of this machine for a context elsewhere: one that is named by a whole path."""
     dockerfile = settings.dockerfile or ""
     if has_local_dockerfile(settings) and not is_file(dockerfile):
-        return [UsageError(f"there is no {dockerfile}", why=closed(dockerfile), do="name the Dockerfile with --file")]
+        return [_no_dockerfile(Path(dockerfile), do="name the Dockerfile with --file")]
     return []
 
 

@@ -141,6 +141,7 @@ def plan_build(  # noqa: PLR0913  # all of it by keyword
 
     # The first of a kind counts: that is the one in the output directory, if any is.
     archives = archive_attributes({loaded.exporter.name: options for loaded, options in reversed(exporters)})
+    tags = image_names(settings)
     exports = []
     for loaded, options in exporters:
         request = ExportRequest(
@@ -150,7 +151,7 @@ def plan_build(  # noqa: PLR0913  # all of it by keyword
             platforms=chosen_platforms(settings),
             output_oci=writes_oci(settings, (loaded.exporter.name for loaded, _ in exporters)),
             log=log,
-            tags=image_names(settings),
+            tags=tags,
             env=env,
             archives=archives,
         )

@@ -59,11 +59,14 @@ class LoadExporter(Exporter):
                 why=said,
                 do="start that program's daemon, or choose the other one: --output load,program=podman",
             )
-        return [Artifact(source=None, destination=name, description=f"loaded by {program}") for name in _names(request)]
+        names = request.tags or (_loaded_id(ended.stdout.decode(errors="replace")),)
+        return [Artifact(source=None, destination=name, description=f"loaded by {program}") for name in names]
 
 
-def _names(request: ExportRequest) -> tuple[str, ...]:
-    return request.tags or ("an image without a name",)
+def _loaded_id(said: str) -> str:
+    """What the program calls an image without a name: `Loaded image ID: …`, podman `Loaded image: …`."""
+    _, _, name = said.strip().rpartition("Loaded image")[2].partition(": ")
+    return name.strip() or "an image without a name"
 
 
 def _find(request: ExportRequest) -> Path:

@@ -163,7 +163,7 @@ def parse_text(field: Field, text: str, origin: str) -> object:  # noqa: PLR0911
             case Kind.BOOL:
                 return parse_bool(text)
             case Kind.DURATION:
-                return parse_duration(text)
+                return _timeout(text)
             case Kind.SIZE:
                 return parse_size(text)
             case Kind.LIST:
@@ -181,6 +181,14 @@ def parse_text(field: Field, text: str, origin: str) -> object:  # noqa: PLR0911
                 return text
     except ValueError as error:
         raise UsageError(f"{origin}={text!r}: {error}") from None
+
+
+def _timeout(text: str) -> float:
+    """All durations among the settings are times that something may take."""
+    seconds = parse_duration(text)
+    if not seconds:
+        raise ValueError("too short: nothing is done in no time")
+    return seconds
 
 
 def _from_document(field: Field, value: object, origin: str) -> object:
