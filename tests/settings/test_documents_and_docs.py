@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,18 @@ def test_known_keys_are_those_of_the_table_and_the_sections() -> None:
 def test_an_unknown_key_is_named_with_the_one_that_was_meant() -> None:
     (error,) = unknown_keys(file(build_arg={"a": 1}))
     assert str(error).startswith("ocibuild.yml: unknown key 'build-arg'; did you mean 'build-args'?")
+    for flag, key in {"file": "dockerfile", "tag": "tags", "load_": "load"}.items():
+        (error,) = unknown_keys(file(**{flag: 1}))
+        assert error.summary.endswith(f"; did you mean {key!r}?")
+    (error,) = unknown_keys(file(xyzzy=1))
+    assert error.summary == "ocibuild.yml: unknown key 'xyzzy'"
+
+
+def test_an_unknown_key_leads_to_the_page_of_the_site() -> None:
+    (error,) = unknown_keys(file(xyzzy=1))
+    project = tomllib.loads((ROOT / "ocibuild_core" / "pyproject.toml").read_text())["project"]
+    assert error.do == f"see {project['urls']['Documentation']}params.html for all keys"
+    assert (ROOT / "docs" / "params.md").is_file()
 
 
 BROKEN = [

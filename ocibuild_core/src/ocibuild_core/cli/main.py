@@ -124,12 +124,14 @@ def _confess(error: Exception) -> int:
     """A fault of ours, without its text: that may hold a secret. With -vv the whole of it, for the report."""
     import traceback  # noqa: PLC0415  # nobody hopes to need it
 
+    from ocibuild_core.links import project_url  # noqa: PLC0415
+
     if "-vv" in sys.argv:
         traceback.print_exception(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
     sys.stderr.write(
         f"error: this is a fault of ocibuild: {type(error).__name__} in {last.filename}, line {last.lineno}\n"
-        "  do     report it at https://github.com/ocibuild/ocibuild/issues with what -vv shows, without secrets\n"
+        f"  do     report it at {project_url('Issues')} with what -vv shows, without secrets\n"
     )
     return 1
 

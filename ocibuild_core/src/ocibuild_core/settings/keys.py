@@ -35,11 +35,14 @@ def unknown_keys(file: SettingsFile) -> list[UsageError]:
     unknown = [str(key) for key in file.values if key not in known]
     if not unknown:
         return []
-    from ocibuild_core.suggest import nearest  # noqa: PLC0415  # only for a message
+    from ocibuild_core.links import documentation  # noqa: PLC0415  # only for a message
+    from ocibuild_core.suggest import near_name  # noqa: PLC0415
 
-    return [
-        UsageError(
-            f"{file.name}: unknown key {key!r}{nearest(key, sorted(known))}", do="see docs/params.md for all keys"
-        )
-        for key in unknown
-    ]
+    by_flag = {flag.removeprefix("--"): key for key, field in yaml_fields() for flag in field.flags}
+    errors = []
+    for key in unknown:
+        meant = by_flag.get(key) or near_name(key, sorted(known))
+        proposed = f"; did you mean {meant!r}?" if meant else ""
+        do = f"see {documentation('params')} for all keys"
+        errors.append(UsageError(f"{file.name}: unknown key {key!r}{proposed}", do=do))
+    return errors
