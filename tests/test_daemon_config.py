@@ -24,7 +24,7 @@ def test_mirrors_are_docker_hubs() -> None:
 
 
 def test_a_text_is_joined_with_mirrors_and_certificates(tmp_path: Path) -> None:
-    (tmp_path / "ca.crt").write_text("")
+    (tmp_path / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
     found = tables(
         BUILDKIT_EXTRA_CONFIG='[registry."m.example"]\nhttp = true\n[worker.oci]\nmax-parallelism = 2\n',
         REGISTRY_MIRRORS="m.example",
@@ -65,6 +65,12 @@ def test_a_certificate_that_is_not_there_is_named() -> None:
         tables(REGISTRY_CA="r.example=/no/such")
 
 
+def test_a_file_without_a_certificate_is_named(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    with pytest.raises(UsageError, match=rf"REGISTRY_CA r\.example: {tmp_path}/key\.pem holds no certificate"):
+        tables(REGISTRY_CA=f"r.example={tmp_path}/key.pem")
+
+
 def test_registries_without_tls_or_with_a_certificate_that_is_not_checked() -> None:
     assert tables(REGISTRY_HTTP_HOSTS="a.example,b.example:5000", REGISTRY_INSECURE_HOSTS="c.example") == {
         "registry": {
@@ -81,7 +87,7 @@ def test_two_settings_that_contradict_each_other_are_both_named() -> None:
 
 
 def test_the_client_is_told_of_tls_whoever_said_it(tmp_path: Path) -> None:
-    (tmp_path / "ca.crt").write_text("")
+    (tmp_path / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
     extra = """
         debug = true
         [registry."docker.io"]

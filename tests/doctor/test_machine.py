@@ -67,7 +67,28 @@ def test_without_new_privileges_an_ordinary_user_has_no_way(doctor: Doctor, ordi
     found = doctor(user=ordinary_user, wrap=without_new_privileges)
     assert found.code == 5
     assert [text for text in found.bad()["confinement"] if "no_new_privs" in text], found.text
-    assert found.of("confinement")[0]["do"].startswith("as root: start the container without no-new-privileges")
+    assert found.of("confinement")[0]["do"].startswith("start the container without no-new-privileges")
+
+
+def test_what_is_amiss_with_the_state_directory_is_told_once(doctor: Doctor) -> None:
+    doctor.state.write_text("in the way")
+    found = doctor()
+    assert found.bad()["engine"] == ["not started without a state directory"]
+    assert found.one("engine")["do"] == "see the line about the state"
+    assert found.one("state")["what"] not in found.one("engine").values()
+    assert found.code == 5
+
+
+def test_a_covered_proc_leaves_an_ordinary_user_no_way_and_is_told_as_such(
+    doctor: Doctor, ordinary_user: OrdinaryUser
+) -> None:
+    covered = "mount --bind /dev/null /proc/cmdline"
+    found = doctor(user=ordinary_user, wrap=lambda argv: with_mounts_below(covered, argv))
+    assert found.code == 5
+    assert found.one("privilege")["severity"] == "failure"
+    assert found.one("confinement")["what"].startswith("parts of /proc are covered (/proc/cmdline)")
+    assert found.one("confinement")["do"].startswith("start the container with all of /proc")
+    assert "as root" not in found.one("engine")["do"]
 
 
 def test_a_filter_that_refuses_to_mount_is_found_by_trying(doctor: Doctor) -> None:

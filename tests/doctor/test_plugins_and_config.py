@@ -120,6 +120,15 @@ def test_a_config_that_is_no_json_is_a_failure_that_says_where(
     assert "line 2, column 3" in found.one("docker config")["why"]
 
 
+def test_a_config_that_is_ignored_is_not_told_to_be_none(doctor: Doctor) -> None:
+    path = doctor.run.home / ".docker" / "config.json"
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(path.name)
+    (told,) = doctor(*ELSEWHERE).of("docker config")
+    assert told["severity"] == "warning"
+    assert told["what"] == f"the docker config {path} is ignored: Too many levels of symbolic links"
+
+
 def test_secrets_that_all_may_read_are_told_and_not_shown(
     doctor: Doctor, docker_config: Callable[..., Path], fresh_secret: Callable[[], str], leak_watcher: LeakWatcher
 ) -> None:

@@ -12,7 +12,7 @@ from ocibuild_core.engine.cgroup1 import hierarchies, missing_hierarchies
 from ocibuild_core.engine.collection import has_policy, is_due, prune_arguments
 from ocibuild_core.engine.jobs import start_time
 from ocibuild_core.engine.keeper import Reports
-from ocibuild_core.engine.log import last_lines, without_stacks
+from ocibuild_core.engine.log import last_lines, said_in, without_stacks
 from ocibuild_core.engine.process import capture
 from ocibuild_core.engine.readiness import Probe, is_listening
 from ocibuild_core.engine.relay import program_of
@@ -47,8 +47,10 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
 
 def test_an_empty_or_missing_log_is_said_to_be_so(tmp_path: Path) -> None:
     (tmp_path / "log").touch()
-    assert last_lines(tmp_path / "log") == f"its log {tmp_path}/log is empty"
-    assert "No such file" in last_lines(tmp_path / "none")
+    assert said_in(tmp_path / "log") == f"its log {tmp_path}/log is empty"
+    assert "No such file" in said_in(tmp_path / "none")
+    (tmp_path / "log").write_text("no luck\n")
+    assert said_in(tmp_path / "log") == f"the last lines of {tmp_path}/log:\nno luck"
 
 
 def test_the_keepers_reports_are_understood_however_they_are_cut() -> None:

@@ -13,12 +13,15 @@ from ocibuild_core.registry.hosts import api_host
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ocibuild_core.settings.model import BuildSettings
+    from ocibuild_core.settings.model import BuildSettings, Pair
 
 _OF_THE_DAEMON = (
     *("registry_mirrors", "buildkit_extra_config", "max_used_space"),
     *("registry_certs", "registry_http", "registry_insecure"),
 )
+
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+"""How PEM begins one (RFC 7468)."""
 
 Tables = dict[str, Any]
 
@@ -103,10 +106,23 @@ def _of_registries(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], o
         yield ("registry", host, "http"), False, settings.origin("registry_insecure")
     for pair in settings.registry_certs:
         file = Path(pair.value).absolute()
-        if not is_file(file):
-            raise UsageError(f"{pair.origin} {pair.key}: there is no file {pair.value}", why=closed(file))
+        _check_authority(file, pair)
         yield ("registry", pair.key, "ca"), [str(file)], pair.origin
         yield ("registry", pair.key, "http"), False, pair.origin
+
+
+def _check_authority(file: Path, pair: Pair) -> None:
+    """Of a file without a certificate BuildKit says nothing, and then trusts nobody."""
+    named = f"{pair.origin} {pair.key}:"
+    if not is_file(file):
+        raise UsageError(f"{named} there is no file {pair.value}", why=closed(file))
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{named} cannot read {pair.value}", why=error.strerror or str(error)) from None
+    if _CERTIFICATE not in content:
+        do = "name a file with the authority's certificate as PEM"
+        raise UsageError(f"{named} {pair.value} holds no certificate", why=f"no line {_CERTIFICATE.decode()!r}", do=do)
 
 
 def _parse(text: str, origin: str) -> Tables:

@@ -33,7 +33,7 @@ def look_at_docker_config(scene: Scene) -> Iterator[Finding]:
         yield from _helpers(file, scene, needed)
     if config.files:
         yield fine(f"read: {', '.join(file.name for file in config.files)}")
-    else:
+    elif not warnings:
         path, _ = docker_config_path(scene.env)
         yield fine(f"there is none ({path})" if path else "there is none, and no home directory for one")
 

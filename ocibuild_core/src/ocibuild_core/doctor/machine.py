@@ -11,6 +11,7 @@ from ocibuild_core.doctor.checks import failure, fine, one_line, warning
 from ocibuild_core.engine import rootless
 from ocibuild_core.engine.find import find_programs
 from ocibuild_core.engine.privileges import IDS_NEEDED, check_root, few_ids_notice, is_mapped_root, remedy_of_root
+from ocibuild_core.engine.rootless import Lack
 from ocibuild_core.errors import EngineError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from ocibuild_core.diagnostics import Finding
     from ocibuild_core.doctor.scene import Scene
-    from ocibuild_core.engine.rootless import Lack
 
 _OTHER_WAYS = "or run as root, or use a BuildKit that runs already: --addr ADDRESS"
 
@@ -75,8 +75,11 @@ def look_at_user_namespaces(scene: Scene) -> Iterator[Finding]:
 def look_at_confinement(scene: Scene) -> Iterator[Finding]:
     """Namespaces and mounts as the engine makes them, under seccomp and the security modules."""
     facts = ", ".join(_confinement(scene))
+    covered = rootless.covered_proc(scene.proc) if scene.uid else []
     if scene.uid:
-        yield from _failures(rootless.no_new_privileges(scene.proc))
+        yield from _failures([*rootless.no_new_privileges(scene.proc), *covered])
+    if covered:
+        return  # the next would tell the same in the kernel's words
     if isinstance(scene.namespaces, str):
         yield failure("namespaces and mounts could not be tried", why=scene.namespaces, do=_remedy(scene, ""))
     elif scene.namespaces["user"]:
@@ -89,13 +92,18 @@ def look_at_confinement(scene: Scene) -> Iterator[Finding]:
 
 
 def _ordinary(scene: Scene) -> Finding:
-    lacks = [*_lacking_ids(scene), *rootless.closed_switches(scene.proc), *rootless.no_new_privileges(scene.proc)]
+    lacks = [
+        *_lacking_ids(scene),
+        *rootless.closed_switches(scene.proc),
+        *rootless.no_new_privileges(scene.proc),
+        *rootless.covered_proc(scene.proc),
+    ]
     who = f"{_name(scene.uid)} (uid {scene.uid})"
     if not lacks:
         return fine(f"the ordinary user {who}: BuildKit runs through rootlesskit")
     return failure(
         f"the ordinary user {who} cannot run BuildKit here",
-        why="\n".join(reason for reason, _ in lacks),
+        why="\n".join(lack.reason for lack in lacks),
         do=f"mend what the next lines name, {_OTHER_WAYS}",
     )
 
@@ -106,12 +114,18 @@ def _lacking_ids(scene: Scene) -> list[Lack]:
     if lacks or not refusal:
         return lacks
     return [
-        (f"the ids cannot be mapped: {one_line(refusal)}", "give this container's user namespace those ids as well")
+        Lack(
+            f"the ids cannot be mapped: {one_line(refusal)}",
+            "give this container's user namespace those ids as well",
+            is_of_container=True,
+        )
     ]
 
 
 def _failures(lacks: list[Lack]) -> list[Finding]:
-    return [failure(reason, do=f"as root: {remedy}") for reason, remedy in lacks]
+    return [
+        failure(lack.reason, do=lack.remedy if lack.is_of_container else f"as root: {lack.remedy}") for lack in lacks
+    ]
 
 
 def _confinement(scene: Scene) -> Iterator[str]:

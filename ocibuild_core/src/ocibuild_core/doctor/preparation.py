@@ -212,13 +212,9 @@ def _names_of(provider: GuardedProvider) -> list[str]:
 
 
 def launch_unless_hung(settings: BuildSettings, env: Mapping[str, str], state: object) -> Engine:
-    """The engine; EngineError where `state` is the reason why the trial of its state directory did not end."""
-    if isinstance(state, str) and state:
-        raise EngineError(
-            "not started, for its state directory could not be looked at",
-            why=state,
-            do="choose another with --state-dir, on a file system that answers",
-        )
+    """The engine; EngineError where the trial of its state directory did not end, or found none that will do."""
+    if (isinstance(state, str) and state) or (isinstance(state, dict) and "summary" in state):
+        raise EngineError("not started without a state directory", do="see the line about the state")
     return launch(engine_settings(settings, env))
 
 

@@ -33,7 +33,11 @@ _ELSEWHERE = "choose a directory on ext4, xfs or tmpfs with --state-dir, or moun
 def look_at_state(scene: Scene) -> Iterator[Finding]:
     """Which directory the engine takes. Raises EngineError where none will do."""
     if isinstance(scene.state, str):
-        yield failure("the state directory could not be looked at", why=scene.state, do="choose one with --state-dir")
+        yield failure(
+            "the state directory could not be looked at",
+            why=scene.state,
+            do="choose one with --state-dir, on a file system that answers",
+        )
         return
     if "summary" in scene.state:
         raise EngineError(

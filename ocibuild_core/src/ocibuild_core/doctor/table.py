@@ -97,7 +97,7 @@ CHECKS = (
     ),
     Check(
         name="docker config",
-        looks_at="docker's and podman's configs: readable, well-formed, closed to others, helpers installed",
+        looks_at="docker's and podman's configs: readable, well-formed (else 2), closed to others, helpers installed",
         kind=CredentialError,
         look=look_at_docker_config,
     ),

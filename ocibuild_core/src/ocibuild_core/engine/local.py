@@ -14,7 +14,7 @@ from ocibuild_core.engine.client import Watch
 from ocibuild_core.engine.collection import has_policy, has_secret_history, is_due, prune_arguments
 from ocibuild_core.engine.config import SOCKET
 from ocibuild_core.engine.find import FROM_PATH, WHEEL
-from ocibuild_core.engine.log import last_lines
+from ocibuild_core.engine.log import said_in
 from ocibuild_core.engine.privileges import remedy_of_root
 from ocibuild_core.engine.process import Capture, capture
 from ocibuild_core.engine.solve import Solver, signal_name
@@ -238,9 +238,8 @@ class LocalEngine(Engine):
         raise self._failed(f"the engine ended {when} ({ended})", do=self._another_engine())
 
     def _failed(self, summary: str, do: str = "") -> EngineError:
-        log = self._state.log
-        lines = last_lines(log)
-        return EngineError(summary, why=f"the last lines of {log}:\n{lines}", do=self._remedy(lines) or do)
+        said = said_in(self._state.log)
+        return EngineError(summary, why=said, do=self._remedy(said) or do)
 
     def _another_engine(self) -> str:
         """What helps when the fault may lie in a BuildKit that we only found; empty for the wheel's."""

@@ -11,17 +11,22 @@ _TAIL = 32768
 _LINES = 15
 
 
-def last_lines(log: Path, count: int = _LINES) -> str:
-    """The last lines without Go's stack traces; a sentence when there are none."""
+def said_in(log: Path) -> str:
+    """The last lines below the log's name, for `why` of an error; a sentence when there are none."""
     try:
-        with log.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - _TAIL))
-            text = file.read().decode(errors="replace")
+        lines = last_lines(log)
     except OSError as error:
         return f"its log {log} cannot be read: {error.strerror}"
-    lines = without_stacks(text.splitlines())[-count:]
-    return "\n".join(lines) if lines else f"its log {log} is empty"
+    return f"the last lines of {log}:\n{lines}" if lines else f"its log {log} is empty"
+
+
+def last_lines(log: Path, count: int = _LINES) -> str:
+    """The last lines without Go's stack traces. OSError when it cannot be read."""
+    with log.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - _TAIL))
+        text = file.read().decode(errors="replace")
+    return "\n".join(without_stacks(text.splitlines())[-count:])
 
 
 def without_stacks(lines: list[str]) -> list[str]:

@@ -11,12 +11,25 @@ from typing import TYPE_CHECKING
 from ocibuild_core.engine.find import find_on_path
 from ocibuild_core.engine.privileges import IDS_NEEDED
 from ocibuild_core.errors import EngineError
+from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Lack = tuple[str, str]
-"""What is missing, and the remedy."""
+
+class Lack(NamedTuple):
+    """What is missing.
+
+    Args:
+        reason: what it is.
+        remedy: what to do about it.
+        is_of_container: it is how the container is started; otherwise a command for root.
+    """
+
+    reason: str
+    remedy: str
+    is_of_container: bool = False
+
 
 _FIRST_ID = 100000
 """Where useradd begins to hand out subordinate ids (login.defs(5), SUB_UID_MIN)."""
@@ -50,11 +63,13 @@ def check_machine(uid: int, path: str, *, etc: Path = Path("/etc"), proc: Path =
         *covered_proc(proc),
     ]
     if lacks:
-        remedies = dict.fromkeys(remedy for _, remedy in lacks)
+        commands = dict.fromkeys(lack.remedy for lack in lacks if not lack.is_of_container)
+        starts = dict.fromkeys(lack.remedy for lack in lacks if lack.is_of_container)
+        remedies = [*(["as root:"] if commands else []), *commands, *starts]
         raise EngineError(
             "BuildKit cannot run as an ordinary user here",
-            why="\n".join(reason for reason, _ in lacks),
-            do="\n".join(["as root:", *remedies, "or use a BuildKit that runs already: --addr ADDRESS"]),
+            why="\n".join(lack.reason for lack in lacks),
+            do="\n".join([*remedies, "or use a BuildKit that runs already: --addr ADDRESS"]),
         )
 
 
@@ -112,11 +127,11 @@ def missing_programs(path: str) -> list[Lack]:
     found = {name: find_on_path(name, path) for name in ("newuidmap", "newgidmap")}
     missing = [name for name, place in found.items() if place is None]
     if missing:
-        return [(f"PATH has no {', no '.join(missing)}", "apt-get install uidmap")]
+        return [Lack(f"PATH has no {', no '.join(missing)}", "apt-get install uidmap")]
     powerless = [str(place) for place in found.values() if place and not _may_map(place)]
     if powerless:
         together = " ".join(powerless)
-        return [(f"not setuid, and without file capabilities: {together}", f"chmod u+s {together}")]
+        return [Lack(f"not setuid, and without file capabilities: {together}", f"chmod u+s {together}")]
     return []
 
 
@@ -142,7 +157,7 @@ def missing_ids(uid: int, etc: Path = Path("/etc")) -> list[Lack]:
             continue
         free = max([start + count for _, start, count in ranges] + [_FIRST_ID])
         found.append(
-            (
+            Lack(
                 f"{etc / kind} gives {name} fewer than {IDS_NEEDED} ids",
                 f"echo {name}:{free}:{IDS_NEEDED} >> {etc / kind}",
             )
@@ -153,7 +168,7 @@ def missing_ids(uid: int, etc: Path = Path("/etc")) -> list[Lack]:
 def closed_switches(proc: Path = Path("/proc")) -> list[Lack]:
     """Which settings of the kernel keep user namespaces from ordinary users."""
     return [
-        (f"{proc / file} is {value}: ordinary users get no namespaces of their own", remedy)
+        Lack(f"{proc / file} is {value}: ordinary users get no namespaces of their own", remedy)
         for file, value, remedy in _SWITCHES
         if text_of(proc / file).strip() == value
     ]
@@ -169,9 +184,10 @@ def no_new_privileges(proc: Path = Path("/proc")) -> list[Lack]:
     if "\nNoNewPrivs:\t1" not in text_of(proc / "self" / "status"):
         return []
     return [
-        (
+        Lack(
             "this process may gain no privileges (no_new_privs), and newuidmap has to",
             "start the container without no-new-privileges (Kubernetes: allowPrivilegeEscalation: true)",
+            is_of_container=True,
         )
     ]
 
@@ -190,8 +206,14 @@ def covered_proc(proc: Path = Path("/proc")) -> list[Lack]:
         return []
     covered = sorted(next(iter(covers.values())))
     named = ", ".join([*covered[:3], *(["…"] if len(covered) > 3 else [])])  # noqa: PLR2004  # enough to see which
-    remedy = "start the container with all of /proc (docker: --security-opt systempaths=unconfined; Kubernetes: "
-    return [(f"parts of /proc are covered ({named}), so no step could get a /proc", f"{remedy}procMount: Unmasked)")]
+    return [
+        Lack(
+            f"parts of /proc are covered ({named}), so no step could get a /proc",
+            "start the container with all of /proc (docker: --security-opt systempaths=unconfined; "
+            "Kubernetes: procMount: Unmasked)",
+            is_of_container=True,
+        )
+    ]
 
 
 def _name_of(uid: int) -> str:
