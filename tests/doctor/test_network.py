@@ -116,6 +116,14 @@ def test_one_that_speaks_no_tls_names_the_flag(doctor: Doctor, registry: Registr
     assert said["do"] == f"if it speaks no TLS: --registry-http {registry.address}", said
 
 
+def test_one_that_speaks_tls_where_plain_http_is_meant_names_the_flag(
+    doctor: Doctor, tls_registry: RegistryServer
+) -> None:
+    said = doctor(tls_registry.address).one("registry")
+    assert said["what"] == f"{tls_registry.address} answers with HTTP status 400"
+    assert said["do"].endswith(f"name the CA that signed its certificate: --registry-ca {tls_registry.address}=FILE")
+
+
 def test_trusted_authorities_that_are_not_there_are_named(doctor: Doctor, tls_registry: RegistryServer) -> None:
     env = {
         "BUILDKIT_EXTRA_CONFIG": f'[registry."{tls_registry.address}"]\nhttp = false\n',

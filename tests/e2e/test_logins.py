@@ -324,7 +324,26 @@ def test_a_preflight_ends_the_run_before_the_solve(five: FiveRegistries, run: Pr
     (sandbox / "Dockerfile").write_text(f"FROM {five.password.reference('team/none:1')}\n")
     result = run("build", "--preflight", "--login", "basic", ".", env=five.env(), cwd=sandbox).ended_with(3)
     assert result.stdout == ""
-    assert "cannot be pulled as user alice" in result.stderr
+    refused = [line for line in result.stderr.splitlines() if "team/none:1" in line]
+    assert len(refused) == 1
+    assert "cannot be pulled as user alice" in refused[0]
+    assert "the login is of plugin 'basic'" in result.stderr
+
+
+def test_a_preflight_says_of_an_untrusted_certificate_what_the_build_will(
+    registry: RegistryServer, tls_registry: RegistryServer, run: ProgramRunner, sandbox: Path
+) -> None:
+    ca = f"name the CA that signed its certificate: --registry-ca {tls_registry.address}=FILE"
+    plain = f"say that it speaks plain HTTP: --registry-http {registry.address}"
+    for one, flags, remedy in (
+        (tls_registry, (), ca),
+        (tls_registry, ("--registry-ca", f"{tls_registry.address}={Authority().write(sandbox / 'other.pem')}"), ca),
+        (registry, ("--registry-ca", f"{registry.address}={tls_registry.ca_file}"), plain),
+    ):
+        (sandbox / "Dockerfile").write_text(f"FROM {one.reference('team/base:1')}\n")
+        result = run("build", "--preflight", *flags, ".", cwd=sandbox).ended_with(1)
+        told = [line for line in result.stderr.splitlines() if remedy in line]
+        assert [line.split()[0] for line in told] == ["unreachable", "do"], result.stderr
 
 
 def test_a_host_that_nobody_could_know_of_fails_at_the_helper_with_the_same_code(

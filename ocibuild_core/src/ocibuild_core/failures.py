@@ -64,15 +64,15 @@ _MARKS: tuple[tuple[str, Refusal], ...] = (
 
 # What BuildKit says of a registry that it spoke to in the wrong way, in the words of Go's crypto/tls and net/http. On
 # loopback it tries plain HTTP where it does not trust the certificate, and Go's servers answer 400 to that.
-_TRUST = "name the CA that signed its certificate: --registry-ca {host}=FILE"
-_PLAIN = "say that it speaks plain HTTP: --registry-http {host}"
+TRUST = "name the CA that signed its certificate: --registry-ca {host}=FILE"
+PLAIN = "say that it speaks plain HTTP: --registry-http {host}"
 _WRONG_WAYS: tuple[tuple[str, str], ...] = (
-    (r"https://HOST/.*x509: certificate signed by unknown authority", _TRUST),
+    (r"https://HOST/.*x509: certificate signed by unknown authority", TRUST),
     (
         r"https://HOST/.*(server gave HTTP response to HTTPS client|first record does not look like a TLS handshake)",
-        _PLAIN,
+        PLAIN,
     ),
-    (r"http://HOST/v2/\S*: 400 Bad Request", _TRUST),
+    (r"http://HOST/v2/\S*: 400 Bad Request", TRUST),
 )
 
 

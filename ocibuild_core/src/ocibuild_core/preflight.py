@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.calls import Call, CallTimeout, side_by_side
 from ocibuild_core.errors import CredentialError, OcibuildError
+from ocibuild_core.failures import PLAIN, TRUST
 from ocibuild_core.registry.check import CheckResult, Verdict
 from ocibuild_core.registry.reference import parse_reference
 from ocibuild_core.registry.ways import open_check
@@ -36,20 +37,27 @@ class ImageCheck:
     Args:
         image: the reference, as a person reads it.
         is_push: asked for pushing, not for pulling.
-        who: the identity and where it came from.
+        identity: as whom.
+        source: where that login came from; empty for nobody's.
         result: the verdict.
     """
 
     image: str
     is_push: bool
-    who: str
+    identity: str
+    source: str
     result: CheckResult
 
+    @property
+    def who(self) -> str:
+        """The identity and where it came from."""
+        return f"{self.identity} ({self.source})" if self.source else self.identity
+
     def line(self) -> str:
-        """One line for people."""
+        """One line for people, of a registry that was spoken to in the wrong way with what to do."""
         action = "push" if self.is_push else "pull"
-        detail = f" – {self.result.detail}" if self.result.detail else ""
-        return f"{self.result.verdict.value:<26} {action}  {self.image}  as {self.who}{detail}"
+        detail = "; ".join(filter(None, (self.result.detail, self._remedy_of_way())))
+        return f"{self.result.verdict.value:<26} {action}  {self.image}  as {self.who}{detail and f' – {detail}'}"
 
     def to_json(self) -> dict[str, str]:
         """For `--json`."""
@@ -65,10 +73,17 @@ class ImageCheck:
         """The failure, for a build that was asked to look first."""
         action = "pushed to" if self.is_push else "pulled"
         return CredentialError(
-            f"{self.image} cannot be {action} as {self.who}: {self.result.verdict.value}",
-            why=self.result.detail,
+            f"{self.image} cannot be {action} as {self.identity}: {self.result.verdict.value}",
+            why="\n".join(filter(None, (self.result.detail, self.source and f"the login is of {self.source}"))),
             do=_REMEDIES[self.result.verdict],
         )
+
+    def _remedy_of_way(self) -> str:
+        """What would be said of BuildKit's failure at it; empty for another fault, and where it was reached."""
+        if self.result.verdict is not Verdict.UNREACHABLE:
+            return ""
+        found = next((remedy for mark, remedy in _WRONG_WAYS if mark in self.result.detail), "")
+        return found.format(host=parse_reference(self.image).host)
 
 
 _REMEDIES = {
@@ -78,6 +93,16 @@ _REMEDIES = {
     Verdict.NOT_FOUND: "check the name and the tag; some registries hide so what an identity may not see",
     Verdict.UNREACHABLE: "check the name, the network, the proxy and the --registry- flags",
 }
+
+
+# Of TLS without trust, of TLS where there is none, and what Go's servers answer to plain HTTP where they speak TLS.
+_WRONG_WAYS = (
+    ("certificate is not trusted: unable to get", TRUST),
+    ("certificate is not trusted: self-signed", TRUST),
+    ("WRONG_VERSION_NUMBER", PLAIN),
+    ("wrong version number", PLAIN),
+    ("HTTP 400", TRUST),
+)
 
 
 def check_images(  # noqa: PLR0913  # what is asked, and all by which it is asked
@@ -120,7 +145,7 @@ class _Asking:
     learned: Callable[[Secret], None]
     seconds_in_all: float
 
-    def ask(self, image: ImageReference, question: Callable[[RegistryCheck], CheckResult]) -> tuple[str, CheckResult]:
+    def ask(self, image: ImageReference, question: Callable[[RegistryCheck], CheckResult]) -> tuple[Answer, CheckResult]:
         """Who asked the image's registry, and what it said. Raises OcibuildError when the login failed."""
         answer = self.resolver.resolve(image.registry)
 
@@ -129,45 +154,44 @@ class _Asking:
             return question(open_check(image.registry, answer.credential, way, seconds=_SECONDS, learned=self.learned))
 
         try:
-            return _who(answer), Call(call).result(self.seconds_in_all)
+            return answer, Call(call).result(self.seconds_in_all)
         except CallTimeout:
             detail = f"no whole answer within {self.seconds_in_all:g} s"
-            return _who(answer), CheckResult(verdict=Verdict.UNREACHABLE, detail=detail)
+            return answer, CheckResult(verdict=Verdict.UNREACHABLE, detail=detail)
 
 
 def _check(name: str, is_push: bool, asking: _Asking) -> ImageCheck | OcibuildError:  # noqa: FBT001  # one half of a pair
     try:
         image = parse_reference(name)
         if is_push:
-            who, result = asking.ask(image, lambda check: check.push(image))
+            answer, result = asking.ask(image, lambda check: check.push(image))
         else:
-            who, result = _pull(image, asking)
+            answer, result = _pull(image, asking)
     except OcibuildError as error:
         return error
-    return ImageCheck(image=str(image), is_push=is_push, who=who, result=result)
+    source = str(answer.source) if answer.credential else ""
+    return ImageCheck(image=str(image), is_push=is_push, identity=answer.identity, source=source, result=result)
 
 
-def _pull(image: ImageReference, asking: _Asking) -> tuple[str, CheckResult]:
+def _pull(image: ImageReference, asking: _Asking) -> tuple[Answer, CheckResult]:
     """Ask the mirrors of the registry, then itself, until one has the image: so BuildKit does."""
     passed_over = []
     for place in asking.ways.mirrored(image):
-        who, result = _pull_from_mirror(place, image, asking)
-        if result.verdict.is_good:
-            return who, replace(result, detail=f"from its mirror {place.host}")
+        answer, result = _pull_from_mirror(place, image, asking)
+        if answer and result.verdict.is_good:
+            return answer, replace(result, detail=f"from its mirror {place.host}")
         passed_over.append(f"its mirror {place.host}: {result.verdict.value}")
-    who, result = asking.ask(image, lambda check: check.pull(image))
+    answer, result = asking.ask(image, lambda check: check.pull(image))
     if result.verdict.is_good:
-        return who, result
-    return who, replace(result, detail="; ".join(filter(None, [result.detail, *passed_over])))
+        return answer, result
+    return answer, replace(result, detail="; ".join(filter(None, [result.detail, *passed_over])))
 
 
-def _pull_from_mirror(place: ImageReference, image: ImageReference, asking: _Asking) -> tuple[str, CheckResult]:
+def _pull_from_mirror(
+    place: ImageReference, image: ImageReference, asking: _Asking
+) -> tuple[Answer | None, CheckResult]:
     """A mirror whose login failed is passed over like one without the image."""
     try:
         return asking.ask(place, lambda check: check.pull(place, mirrored=image.host))
     except OcibuildError as error:
-        return "", CheckResult(verdict=Verdict.NO_CREDENTIAL, detail=error.summary)
-
-
-def _who(answer: Answer) -> str:
-    return answer.identity if answer.credential is None else f"{answer.identity} ({answer.source})"
+        return None, CheckResult(verdict=Verdict.NO_CREDENTIAL, detail=error.summary)

@@ -75,8 +75,9 @@ def _preflight(given: BuildInput, session: AuthSession, pushes: Sequence[str]) -
         if isinstance(found, OcibuildError):
             errors.append(found)
             continue
-        given.talk.say(found.line())
         # A mirror or another network may serve the engine what cannot be reached from here.
-        if not found.result.verdict.is_good and found.result.verdict is not Verdict.UNREACHABLE:
+        if found.result.verdict.is_good or found.result.verdict is Verdict.UNREACHABLE:
+            given.talk.say(found.line())
+        else:
             errors.append(found.error())
     raise_all(errors)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ocibuild_core.auth.calls import CallTimeout, side_by_side
 from ocibuild_core.doctor.checks import failure, fine, warning
 from ocibuild_core.doctor.network import SECONDS
+from ocibuild_core.failures import TRUST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,8 @@ _TOLERATED_SKEW = 300
 """Seconds; AWS and Google refuse what is signed further away."""
 _NOTEWORTHY_SKEW = 30
 _ANSWERS = {200: "anybody", 401: "whoever logs in"}
+_OF_TLS = 400
+"""What Go's servers answer to plain HTTP where they speak TLS."""
 _NONE = "no registry is named: name hosts, or a Dockerfile with --file"
 
 
@@ -103,7 +106,10 @@ def _answer(ping: Ping, scene: Scene) -> Finding:
         return fine(f"{endpoint.registry} answers {_ANSWERS[ping.status]}{_trust(ping)}{through}")
     if ping.status:
         what = f"{endpoint.registry} answers with HTTP status {ping.status}{through}"
-        return failure(what, do="look whether that is a registry, and whether it or a proxy is in trouble")
+        do = "look whether that is a registry, and whether it or a proxy is in trouble"
+        if ping.is_plain_http and ping.status == _OF_TLS:
+            do = f"if it speaks TLS, {TRUST.format(host=endpoint.registry)}"
+        return failure(what, do=do)
     is_distrusted = "certificate is not trusted" in ping.problem
     what = f"{endpoint.registry} cannot be reached{through}"
     do = _remedy_for_trust(ping, scene) if is_distrusted else _remedy(ping)
