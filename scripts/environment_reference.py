@@ -60,7 +60,7 @@ def pages() -> dict[str, str]:
 
 
 def _environment() -> Iterator[str]:
-    yield from ("# Environment", "", _NOTE, "")
+    yield from ("# Environment", "")
     yield "Every variable that means something here. An empty one counts as unset. An argument wins over its variable."
     yield from ("", "## Settings", "", "| variable | meaning |", "|---|---|")
     for field in FIELDS:
@@ -89,6 +89,7 @@ def _environment() -> Iterator[str]:
         "A program that you choose yourself (a credential helper of your docker config, the `docker` behind a",
     )
     yield f"`docker-container://` address) gets your environment without {_names(children.WITHHELD)}."
+    yield from ("", _NOTE)
 
 
 def _providers() -> Iterable[tuple[str, AuthProvider]]:
@@ -114,13 +115,14 @@ def _exit_codes() -> Iterator[str]:
     known = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")}
     if known != {code for code, *_ in _CODES}:
         raise SystemExit(f"the exit codes of the errors are {sorted(known)}: tell of each in {__file__}")
-    yield from ("# Exit codes", "", _NOTE, "", "| code | what failed | which means |", "|---|---|---|")
+    yield from ("# Exit codes", "", "| code | what failed | which means |", "|---|---|---|")
     yield "| 0 | nothing | outputs and pushes are complete |"
     yield from (f"| {code} | {what} | {meaning} |" for code, what, meaning in _CODES)
     yield "| 128+n | signal n | the run was broken off: 130 for Ctrl-C, 143 for `kill` |"
     order = ", ".join(str(code) for code in _by_stage(known))
     yield from ("", f"Of several failures all are printed, and the earliest stage decides: {order}. All programs keep")
     yield "to this table but the credential helper, whose protocol knows one code: 1."
+    yield from ("", _NOTE)
 
 
 def _by_stage(codes: set[int]) -> Iterator[int]:

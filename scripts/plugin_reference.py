@@ -56,10 +56,10 @@ SECTIONS = {
 INTRODUCTION = """\
 # Reference: `ocibuild_core.plugin`
 
-Written by `scripts/plugin_reference.py` from the code; change the docstrings, not this page.
-
 Everything here is imported from `ocibuild_core.plugin`, the only module of core that a plugin imports.
 """
+
+NOTE = "Written by `scripts/plugin_reference.py` from the code; change the docstrings, not this page.\n"
 
 EXAMPLE_OWNER = Owner(kind=OwnerKind.PROVIDER, name="example", options=())
 EXAMPLES = (
@@ -79,7 +79,7 @@ def page() -> str:
         parts += [f"## {title}\n", *(_entry(name) for name in names)]
         if title == "Options":
             parts.append(_spellings())
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + f"\n\n{NOTE}"
 
 
 def _hook(name: str) -> str:

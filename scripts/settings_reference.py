@@ -76,7 +76,6 @@ def _params() -> str:
     lines = [
         "# Params",
         "",
-        _NOTE,
         "Every way to say a setting: on the command line, in the environment, in the request of a Concourse task, in",
         "`ocibuild.yml`. The command line wins over the environment, that over YAML. An empty variable counts as",
         "unset. A key with an asterisk is refused in an `ocibuild.yml` that is merely found beside the sources: name",
@@ -94,7 +93,7 @@ def _params() -> str:
                 lines += _param(field, keys.get(field.name, ""))
     lines += ["", "## Sections of a file", ""]
     lines += [f"* `{key}`\\*: {text}" for key, text in SECTIONS.items()]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([*lines, "", _NOTE])
 
 
 def _param(field: Field, key: str) -> Iterator[str]:
@@ -118,7 +117,7 @@ def _param(field: Field, key: str) -> Iterator[str]:
 
 
 def _cli() -> str:
-    lines = ["# Command line of `build`", "", _NOTE, "`build [OPTIONS] [CONTEXT]`; also `ocibuild build`.", ""]
+    lines = ["# Command line of `build`", "", "`build [OPTIONS] [CONTEXT]`; also `ocibuild build`.", ""]
     lines += ["Flags of plugins come on top: `build --help` shows those of what is installed.", ""]
     lines += [
         "Shells complete these lines once they have read what `ocibuild completion bash` (or `zsh`, `fish`) prints.",
@@ -133,7 +132,7 @@ def _cli() -> str:
     for title, rows in by_group.items():
         if rows:
             lines += [f"## {title}", "", "| flag | meaning |", "|---|---|", *rows, ""]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([*lines, _NOTE])
 
 
 def _flag_row(flag: GroupedOption) -> str:

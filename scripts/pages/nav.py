@@ -12,6 +12,7 @@ START = "index.md"
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "How to": (
+        "coming-from.md",
         "howto/ecr-other-account.md",
         "howto/docker-logins.md",
         "howto/many-registries.md",
@@ -27,7 +28,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Builds": ("outputs.md", "task-image.md"),
     "When it fails": ("troubleshooting.md", "doctor.md"),
     "Reference": ("cli.md", "params.md", "environment.md", "exit-codes.md"),
-    "Understand": ("how-it-works.md", "security.md", "coming-from.md", "benchmarks.md", "design.md"),
+    "Understand": ("how-it-works.md", "security.md", "benchmarks.md", "design.md"),
     "Write a plugin": (
         "plugins/index.md",
         "plugins/tutorial.md",

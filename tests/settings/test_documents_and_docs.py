@@ -166,3 +166,10 @@ def test_the_schema_takes_what_the_program_takes(values: dict[str, object], *, i
     schema = json.loads((ROOT / "docs" / "ocibuild.schema.json").read_text())
     validator.check_schema(schema)
     assert validator(schema).is_valid(values) == is_good
+
+
+def test_what_only_contributors_want_to_know_of_a_page_stands_at_its_end() -> None:
+    pages = [path.read_text().rstrip().splitlines() for path in (ROOT / "docs").rglob("*.md")]
+    written = [lines for lines in pages if any(line.startswith("Written by `scripts/") for line in lines)]
+    assert len(written) >= 5
+    assert all(lines[-1].startswith("Written by `scripts/") for lines in written)
