@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import click
 import pytest
@@ -12,8 +13,10 @@ from ocibuild_core.cli.flags import GroupedCommand, GroupedOption
 from ocibuild_core.cli.group import ocibuild_group
 from ocibuild_core.cli.plugin_flags import plugin_flags
 from ocibuild_core.cli.start import Start
+from ocibuild_core.cli.task import read_request, task
 from ocibuild_core.loader import load_plugins
 from ocibuild_core.settings.fields import RARE
+from ocibuild_core.settings.table import FIELDS
 
 
 def width_of_help(**settings: object) -> int:
@@ -71,3 +74,11 @@ def test_a_mistyped_command_is_told_the_near_one(word: str, answer: str) -> None
     result = CliRunner().invoke(ocibuild_group(), [word])
     assert result.exit_code == 2
     assert answer in result.output
+
+
+def test_the_request_in_the_help_of_task_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = task.get_help(click.Context(task, info_name="task"))
+    request = read_request(text[text.index("{") :].encode())
+    assert request.response_path.parent == Path()
+    assert request.config.keys() <= {field.request for field in FIELDS}

@@ -46,7 +46,18 @@ class Request(NamedTuple):
     config: Mapping[str, object]
 
 
-@click.command("task", help="Build what a request on stdin says, as a Concourse task does.")
+_HELP = """\
+Build what a request on stdin says, as a Concourse task does.
+
+The request is JSON: the file that is written when all is well, and the params of the build.
+
+\b
+  {"response_path": "response.json",
+   "config": {"context": "src", "target": "app", "login": "ecr"}}
+"""
+
+
+@click.command("task", help=_HELP)
 def task() -> None:
     """Read the request, build, answer."""
     working_directory()
