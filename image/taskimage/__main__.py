@@ -23,10 +23,11 @@ from taskimage.target import DEBIAN, choose_image_target
 from taskimage.wheels import gather_tool_wheels, gather_wheels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from taskimage.target import ImageTarget
 
+_REVISION = "org.opencontainers.image.revision"
 OUTPUT = "docker,dest=dist/task-image.tar"
 
 
@@ -36,14 +37,18 @@ def main() -> int:
     try:
         target = choose_image_target(machine=asked.machine, base=asked.base, python=asked.base_python)
         with tempfile.TemporaryDirectory(prefix="task-image-") as directory:
-            make_image(target, asked.plugins, outputs=asked.output or [OUTPUT], work=Path(directory))
+            besides = {_REVISION: asked.revision or revision(REPOSITORY)}
+            outputs = asked.output or [OUTPUT]
+            make_image(target, asked.plugins, outputs=outputs, work=Path(directory), besides=besides)
     except (ImageError, WheelError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def make_image(target: ImageTarget, plugins: str, *, outputs: Sequence[str], work: Path) -> None:
+def make_image(
+    target: ImageTarget, plugins: str, *, outputs: Sequence[str], work: Path, besides: Mapping[str, str]
+) -> None:
     """Make the context, then the image.
 
     Args:
@@ -51,6 +56,7 @@ def make_image(target: ImageTarget, plugins: str, *, outputs: Sequence[str], wor
         plugins: PLUGINS.
         outputs: as in `build --output`.
         work: an empty directory.
+        besides: labels besides those of the plugins; empty ones are left out.
     """
     env = {**os.environ, "SOURCE_DATE_EPOCH": _date()}
     arguments = ["--platform", target.platform, *(f"--output={output}" for output in outputs), "--progress", "plain"]
@@ -61,8 +67,8 @@ def make_image(target: ImageTarget, plugins: str, *, outputs: Sequence[str], wor
     context = work / "context"
     chosen = fill_context(context, target, plugins)
     arguments += ["--build-arg", f"PLUGINS={chosen}"]
-    for key, value in json.loads((context / "labels.json").read_text()).items():
-        arguments += ["--label", f"{key}={value}"]
+    for key, value in {**json.loads((context / "labels.json").read_text()), **besides}.items():
+        arguments += ["--label", f"{key}={value}"] if value else []
     build([str(context), *arguments], env=env, cwd=REPOSITORY)
 
 
@@ -96,12 +102,21 @@ def _date() -> str:
         ) from None
 
 
+def revision(checkout: Path) -> str:
+    """The commit, with `-dirty` where the files are others; empty outside of a git checkout."""
+    try:
+        return run("git", "-C", checkout, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*").strip()
+    except (ImageError, FileNotFoundError):
+        return ""
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="taskimage", description=__doc__)
     parser.add_argument("--plugins", default="ecr,basic", help="ours by name, others by requirement or wheel")
     parser.add_argument("--base", default=DEBIAN, help="debian, or an image with Python: python:3.13-slim-bookworm")
     parser.add_argument("--base-python", default="", help="that image's Python, where its tag does not say it: 3.13")
     parser.add_argument("--machine", default=platform.machine(), help="amd64 or arm64")
+    parser.add_argument("--revision", default="", help="the commit that the label names  [default this checkout's]")
     parser.add_argument("--output", action="append", help=f"as in build --output  [default {OUTPUT}]")
     return parser.parse_args()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.foreign import EMULATOR
+from support.task_image import REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ def test_it_says_what_it_is(task_image: TaskImage) -> None:
     assert config["Entrypoint"] == ["task"]
     assert list(config["Volumes"]) == ["/scratch"]
     assert config["Labels"]["org.opencontainers.image.version"] == "0.1.0"
+    assert config["Labels"]["org.opencontainers.image.revision"] == REVISION
     plugins = {key.rpartition(".")[2]: text for key, text in config["Labels"].items() if ".plugin." in key}
     assert plugins == {
         "basic": "ocibuild-basic 0.1.0, hook API 1",

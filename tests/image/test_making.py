@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
@@ -16,7 +18,7 @@ from support.apart import WITH_ARM64
 from support.foreign import EMULATOR, FOREIGN
 from support.fresh_env import ROOT, Wheelhouse
 from support.task_image import make_image, unpack_image
-from taskimage.__main__ import fill_context
+from taskimage.__main__ import fill_context, revision
 from taskimage.base import debian_base
 from taskimage.target import DEBIAN, choose_image_target
 
@@ -40,6 +42,20 @@ def config_of(archive: Path) -> str:
 @pytest.fixture(scope="module")
 def example_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Wheelhouse(tmp_path_factory.mktemp("wheels")).build(EXAMPLE)
+
+
+def test_the_revision_is_the_commit_and_says_where_files_are_others(tmp_path: Path) -> None:
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.example")
+    assert revision(tmp_path) == ""
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "file").touch()
+    subprocess.run([*git, "add", "file"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "one"], check=True)
+    subprocess.run([*git, "tag", "-a", "-m", "one", "v1"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert revision(tmp_path) == head
+    (tmp_path / "file").write_text("other")
+    assert revision(tmp_path) == f"{head}-dirty"
 
 
 @pytest.mark.long

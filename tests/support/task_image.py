@@ -28,6 +28,8 @@ _DAY = 24 * 3600
 _WEEK = 7 * _DAY
 EPOCH = 1700000000
 """The date of the tests' images."""
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+"""Their commit: with the checkout's own, an image that is kept would differ from one that is made anew."""
 
 
 def make_image(
@@ -48,7 +50,8 @@ def make_image(
         "SOURCE_DATE_EPOCH": str(EPOCH),
         **(env or {}),
     }
-    program = [*command, sys.executable, "-m", "taskimage", f"--output=docker,dest={archive}", *arguments]
+    named = (f"--revision={REVISION}", f"--output=docker,dest={archive}")
+    program = [*command, sys.executable, "-m", "taskimage", *named, *arguments]
     ended = subprocess.run(program, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if ended.returncode:
         pytest.fail(f"the task image was not made\n{ended.stdout}\n{ended.stderr}", pytrace=False)

@@ -145,7 +145,9 @@ class _Asking:
     learned: Callable[[Secret], None]
     seconds_in_all: float
 
-    def ask(self, image: ImageReference, question: Callable[[RegistryCheck], CheckResult]) -> tuple[Answer, CheckResult]:
+    def ask(
+        self, image: ImageReference, question: Callable[[RegistryCheck], CheckResult]
+    ) -> tuple[Answer, CheckResult]:
         """Who asked the image's registry, and what it said. Raises OcibuildError when the login failed."""
         answer = self.resolver.resolve(image.registry)
 
