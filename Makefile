@@ -61,7 +61,7 @@ image: ## Build the task image into dist/: make image PLUGINS=ecr,basic BASE=deb
 	@scripts/setup.sh image
 	@mkdir -p dist
 	PYTHONPATH=image:engine $(PYTHON) -m taskimage --plugins="$(PLUGINS)" --machine="$(MACHINE)" \
-	    --base="$(BASE)" --base-python="$(BASE_PYTHON)"
+	    --base="$(BASE)" --base-python="$(BASE_PYTHON)" $(if $(OUTPUT),--output="$(OUTPUT)")
 
 docs: ## Build the site into site/; a broken link is an error
 	@scripts/setup.sh docs

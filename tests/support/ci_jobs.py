@@ -70,15 +70,16 @@ def read(path: Path) -> dict[str, Any]:
     return document
 
 
-def github_job(path: Path, context: Mapping[str, str]) -> Job:
-    """The one job of a workflow.
+def github_job(path: Path, context: Mapping[str, str], name: str = "") -> Job:
+    """A job of a workflow.
 
     Args:
         path: the workflow.
         context: what its expressions give, by their text.
+        name: the job's key; the only one has no need of it.
     """
     workflow = read(path)
-    [job] = workflow["jobs"].values()
+    [job] = [workflow["jobs"][name]] if name else workflow["jobs"].values()
     env = {**workflow.get("env", {}), **job.get("env", {})}
 
     def evaluate(text: object) -> str:
