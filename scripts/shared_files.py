@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SHARE = Path(__file__).parents[1] / "ocibuild_core" / "share"
-_DATE = "2026-11-23"
+_DATE = "2026-11-30"
 """When the pages last changed in more than what the table says."""
 _PLACES = {
     "bash": "bash-completion/completions/{}",

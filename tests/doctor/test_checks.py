@@ -16,7 +16,7 @@ from ocibuild_core.doctor.engine import EngineCheck
 from ocibuild_core.doctor.examination import examine
 from ocibuild_core.doctor.machine import look_at_confinement, look_at_user_namespaces
 from ocibuild_core.doctor.network import Endpoint, Ping
-from ocibuild_core.doctor.preparation import launch_unless_hung
+from ocibuild_core.doctor.preparation import launch_with_state
 from ocibuild_core.doctor.reach import look_at_clock, look_at_registries
 from ocibuild_core.doctor.report import as_json, as_text, exit_code
 from ocibuild_core.doctor.table import CHECKS
@@ -74,7 +74,7 @@ def test_what_the_machine_does_not_show_is_a_failure_of_that_check_alone() -> No
 
 def test_no_engine_is_started_on_a_state_directory_that_hangs() -> None:
     with pytest.raises(EngineError, match="not started"):
-        launch_unless_hung(cast("Any", None), {}, "no result within 5 s")
+        launch_with_state(cast("Any", None), {}, "no result within 5 s")
 
 
 def test_complaints_come_first_and_each_of_several_has_a_row() -> None:

@@ -185,6 +185,7 @@ def test_show_of_an_unknown_one(ocibuild: Run) -> None:
     assert done.returncode == 4
     assert "no plugin 'nothing' is installed" in done.stderr
     assert "core" in done.stderr
+    assert "no plugin 'croe' is installed; did you mean 'core'?" in ocibuild("plugins", "show", "croe").stderr
 
 
 def test_closed_stderr_breaks_no_plugin_that_prints(site: Site) -> None:

@@ -180,7 +180,7 @@ class Catalog(NamedTuple):
         raise self._unknown(kind, name, sorted(named))
 
     def _unknown(self, kind: str, name: str, known: Sequence[str]) -> PluginError:
-        from ocibuild_core.suggest import near_name, shipped_extra  # noqa: PLC0415  # only for a message
+        from ocibuild_core.suggest import did_you_mean, near_name, shipped_extra  # noqa: PLC0415  # only for a message
 
         out_of_order = [state.line() for state in self.plugins if state.status is PluginStatus.BROKEN]
         installed = f"installed: {', '.join(known) or 'none'}"
@@ -191,7 +191,7 @@ class Catalog(NamedTuple):
             return PluginError(missing, why=why, do=f"pip install '{HOST_DISTRIBUTION}[{extra}]'")
         near = near_name(name, known)
         if near:
-            return PluginError(f"{missing}; did you mean {near!r}?", why=why, do=f"write {near}")
+            return PluginError(f"{missing}{did_you_mean(near)}", why=why, do=f"write {near}")
         see_path = _SEE_PATH.format(name) if kind == _EXPORTER else ""
         return PluginError(missing, why=why, do=f"install the plugin that offers it{see_path}")
 

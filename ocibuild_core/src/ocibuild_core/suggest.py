@@ -21,7 +21,11 @@ _ALIASES = {"pass": "basic"}
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean '…'?`, or nothing when nothing is near."""
-    near = near_name(name, known)
+    return did_you_mean(near_name(name, known))
+
+
+def did_you_mean(near: str) -> str:
+    """The end of a message about a name that nobody knows; nothing when nothing is near."""
     return f"; did you mean {near!r}?" if near else ""
 
 

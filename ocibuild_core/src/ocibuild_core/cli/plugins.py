@@ -47,8 +47,11 @@ def show(blocked: Sequence[str], *, plugin_id: str, json_: bool, verbose: bool) 
     catalog = _catalog(blocked)
     wanted = [state for state in catalog.plugins if state.source.id == plugin_id.strip().lower()]
     if not wanted:
-        known = ", ".join(dict.fromkeys(state.source.id for state in catalog.plugins))
-        raise PluginError(f"no plugin {plugin_id!r} is installed", why=f"installed: {known}", do="see ocibuild plugins")
+        from ocibuild_core.suggest import nearest  # noqa: PLC0415  # only for a message
+
+        known = dict.fromkeys(state.source.id for state in catalog.plugins)
+        summary = f"no plugin {plugin_id!r} is installed{nearest(plugin_id, known)}"
+        raise PluginError(summary, why=f"installed: {', '.join(known)}", do="see ocibuild plugins")
     if json_:
         rows = [row for row in as_json(catalog) if row["id"] == wanted[0].source.id]
         print_result(json.dumps(rows, indent=2))

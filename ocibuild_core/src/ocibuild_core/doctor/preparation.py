@@ -83,7 +83,7 @@ def examine_machine(
     # Both fork, as the engine does, and so come before any thread.
     namespaces = _tried(Trial(partial(try_namespaces, os.geteuid(), daemon_path(env))))
     state = _tried(Trial(partial(try_state, settings.state_dir, env, os.geteuid()))) if not settings.addr else ""
-    with EngineCheck(partial(launch_unless_hung, settings, env, state)) as engine:
+    with EngineCheck(partial(launch_with_state, settings, env, state)) as engine:
         logins = _logins(values, config=config, env=env, complaints=complaints)
         nothing: Mapping[str, object] = {}
         tables = _tried_settings(partial(daemon_config, settings), complaints, nothing)
@@ -211,7 +211,7 @@ def _names_of(provider: GuardedProvider) -> list[str]:
         return []
 
 
-def launch_unless_hung(settings: BuildSettings, env: Mapping[str, str], state: object) -> Engine:
+def launch_with_state(settings: BuildSettings, env: Mapping[str, str], state: object) -> Engine:
     """The engine; EngineError where the trial of its state directory did not end, or found none that will do."""
     if (isinstance(state, str) and state) or (isinstance(state, dict) and "summary" in state):
         raise EngineError("not started without a state directory", do="see the line about the state")

@@ -36,13 +36,12 @@ def unknown_keys(file: SettingsFile) -> list[UsageError]:
     if not unknown:
         return []
     from ocibuild_core.links import documentation  # noqa: PLC0415  # only for a message
-    from ocibuild_core.suggest import near_name  # noqa: PLC0415
+    from ocibuild_core.suggest import did_you_mean, near_name  # noqa: PLC0415
 
     by_flag = {flag.removeprefix("--"): key for key, field in yaml_fields() for flag in field.flags}
     errors = []
     for key in unknown:
         meant = by_flag.get(key) or near_name(key, sorted(known))
-        proposed = f"; did you mean {meant!r}?" if meant else ""
         do = f"see {documentation('params')} for all keys"
-        errors.append(UsageError(f"{file.name}: unknown key {key!r}{proposed}", do=do))
+        errors.append(UsageError(f"{file.name}: unknown key {key!r}{did_you_mean(meant)}", do=do))
     return errors
