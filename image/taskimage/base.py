@@ -33,8 +33,8 @@ _COMPILE = (
 # And without glibc's tables of other character sets than UTF-8, 20 MB for arm64: Python has its own, and git wants them
 # for messages of commits alone. Debian's packages need them while they are installed.
 _TIDY = (
-    'cd "$1" && rm -rf usr/lib/*-linux-gnu/gconv var/log/* var/cache/ldconfig/aux-cache var/cache/debconf/*-old var/lib/dpkg/*-old '
-    "etc/*- etc/hostname etc/resolv.conf etc/apt/preferences.d/* var/lib/apt/lists/* no-perl.deb"
+    'cd "$1" && rm -rf usr/lib/*-linux-gnu/gconv var/log/* var/cache/ldconfig/aux-cache var/cache/debconf/*-old '
+    "var/lib/dpkg/*-old etc/*- etc/hostname etc/resolv.conf etc/apt/preferences.d/* var/lib/apt/lists/* no-perl.deb"
 )
 # Debian's `usrmerge` wants all of Perl; in a new system its work is done, and `usr-is-merged` says so.
 _NO_USRMERGE = r'printf "Package: usrmerge\nPin: version *\nPin-Priority: -1\n" > "$1/etc/apt/preferences.d/usrmerge"'

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import tarfile
 import time
 from pathlib import Path

@@ -118,7 +118,7 @@ def test_a_group_may_write_to_it_when_it_is_the_users_alone(
     if is_read:
         _refuse_others_file("own.yml", status)
         return
-    with pytest.raises(UsageError, match="own.yml is not read"):
+    with pytest.raises(UsageError, match=r"own\.yml is not read"):
         _refuse_others_file("own.yml", status)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
+from ocibuild_core import HOST_DISTRIBUTION
 from ocibuild_core.errors import PluginError, raise_all
 from ocibuild_core.records import NamedTuple
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 
-from ocibuild_core.catalog import HOST_DISTRIBUTION
+from ocibuild_core import HOST_DISTRIBUTION
 
 
 def documentation(page: str) -> str:
