@@ -14,6 +14,7 @@ from ocibuild_core.export_records import BuildOutput, ExportPlan
 from ocibuild_core.exporters.digest import DigestExporter
 from ocibuild_core.exporters.docker import DockerExporter
 from ocibuild_core.exports import ask_for_plan
+from ocibuild_core.option_text import parse_list
 from ocibuild_core.options import OptionValues
 from ocibuild_core.plan import (
     BuildPlan,
@@ -92,11 +93,31 @@ def test_without_an_output_an_existing_directory_decides(tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ["docker,dest=a.tar", "type=docker,dest=a.tar", "DOCKER,dest=a.tar"])
 def test_an_output_is_written_our_way_or_buildxs(text: str) -> None:
     choice = parse_output(text, "--output")
-    assert (choice.name, choice.options) == ("docker", {"dest": "a.tar"})
+    assert (choice.name, dict(choice.options)) == ("docker", {"dest": "a.tar"})
 
 
 def test_a_quoted_field_may_hold_commas() -> None:
-    assert parse_output('docker,"dest=a,b"', "-o").options == {"dest": "a,b"}
+    assert parse_output('docker,"dest=a,b"', "-o").options == (("dest", "a,b"),)
+
+
+@pytest.mark.parametrize(
+    ("written", "item"),
+    [
+        ("annotation.a.b=1", "a.b=1"),
+        ("annotation-manifest.a.b=x=y", "manifest:a.b=x=y"),
+        ("annotation-index-descriptor.a=1", "index-descriptor:a=1"),
+        ("annotation-manifest[linux/arm64].a=1", "manifest[linux/arm64]:a=1"),
+        ('"annotation.a=1,2"', "a=1,2"),
+    ],
+)
+def test_an_annotation_of_an_output_is_an_item_as_of_the_flag(written: str, item: str) -> None:
+    ((name, value),) = parse_output(f"oci,{written}", "-o").options
+    assert (name, parse_list([value])) == ("annotation", (item,))
+
+
+def test_an_option_may_be_given_several_times() -> None:
+    given = parse_output("registry,name=r.example/a:1,name=r.example/a:2", "-o").options
+    assert given == (("name", "r.example/a:1"), ("name", "r.example/a:2"))
 
 
 @pytest.mark.parametrize("text", ["", "dest=a", "docker,dest", 'docker,"dest=a'])

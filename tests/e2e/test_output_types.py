@@ -80,6 +80,53 @@ def test_a_directory_has_one_for_each_of_several_platforms(work: Path, run: Prog
     assert (work / "out" / "linux_arm64" / "d" / "f").exists()
 
 
+def test_the_trees_of_several_platforms_may_be_put_together(work: Path, run: ProgramRunner) -> None:
+    (work / "Dockerfile").write_text("FROM scratch\nARG TARGETARCH\nCOPY Dockerfile d/hello-$TARGETARCH\n")
+    argv = ("build", "--platform", "linux/amd64,linux/arm64", "--provenance", "true")
+    run(*argv, "-o", "local,dest=out,platform-split=false,attestation-prefix=a-", ".", cwd=work).succeeded()
+    assert sorted(path.name for path in (work / "out" / "d").iterdir()) == ["hello-amd64", "hello-arm64"]
+    assert sorted(path.name for path in (work / "out").iterdir()) == [
+        "a-provenance.linux_amd64.json",
+        "a-provenance.linux_arm64.json",
+        "d",
+    ]
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY d/f /d/f\n")
+    result = run(*argv, "-o", "local,dest=out,platform-split=false", ".", cwd=work).ended_with(6)
+    assert "two platforms have f" in result.stderr
+    assert (work / "out" / "d" / "hello-arm64").exists()
+
+
+def test_one_platform_may_have_a_directory_of_its_own(work: Path, run: ProgramRunner) -> None:
+    split = ("build", "-o", "local,dest=out,platform-split=true", ".")
+    run(*split, "--platform", "linux/arm64", cwd=work).succeeded()
+    assert [path.name for path in (work / "out").iterdir()] == ["linux_arm64"]
+    assert "name them: --platform" in run(*split, cwd=work).ended_with(2).stderr
+
+
+@pytest.mark.parametrize("platforms", ["linux/amd64", "linux/amd64,linux/arm64"])
+def test_what_was_attested_lies_in_the_tree_where_buildkit_puts_it(
+    platforms: str, work: Path, run: ProgramRunner
+) -> None:
+    outputs = ("-o", "local,dest=out,attestation-prefix=of-", "-o", "tar,dest=t.tar,attestation-prefix=of-")
+    run("build", *outputs, "--provenance", "mode=max", "--platform", platforms, ".", cwd=work).succeeded()
+    with tarfile.open(work / "t.tar") as tar:
+        expected = sorted(member.name for member in tar if member.isfile())
+    made = sorted(str(path.relative_to(work / "out")) for path in (work / "out").rglob("*") if path.is_file())
+    assert made == expected
+    (first, *_) = (work / "out").rglob("of-provenance.json")
+    assert json.loads(first.read_bytes())["predicateType"].startswith("https://slsa.dev/provenance/")
+
+
+def test_a_file_of_the_image_is_no_attestation(work: Path, run: ProgramRunner) -> None:
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile provenance.json\n")
+    argv = ("build", "--provenance", "true", "-o")
+    result = run(*argv, "local,dest=out", ".", cwd=work).ended_with(6)
+    assert "the image has such a file\n  do     give it another name: attestation-prefix=" in result.stderr
+    result = run(*argv, "local,dest=out,attestation-prefix=../", ".", cwd=work).ended_with(6)
+    assert "would lie in a directory" in result.stderr
+    assert not (work / "provenance.json").exists()
+
+
 @pytest.mark.parametrize("output", ["type=tar", "type=local"])
 def test_without_a_destination_it_is_asked_for(output: str, work: Path, run: ProgramRunner) -> None:
     result = run("build", "-o", output, ".", cwd=work).ended_with(2)
@@ -120,6 +167,50 @@ def test_an_image_is_pushed_when_told_so(work: Path, run: ProgramRunner, registr
     assert registry.client().tags("image") == ("1",)
     _, manifest = registry.client().manifest("image", "1")
     assert "tar+zstd" in json.loads(manifest)["layers"][0]["mediaType"]
+
+
+@pytest.mark.parametrize("kind", ["docker", "oci"])
+def test_a_name_is_that_of_the_image_in_the_archive(kind: str, work: Path, run: ProgramRunner) -> None:
+    outputs = ("-o", f'type={kind},dest=a.tar,"name=app,r.example/app:2"', "-o", "digest,dest=digest")
+    run("build", *outputs, "--tag", "other:1", ".", cwd=work).succeeded()
+    assert names_in(work / "a.tar") == ["docker.io/library/app:latest", "r.example/app:2"]
+    refused = run("build", "-o", f"{kind},dest=a.tar,name=a@sha256:{'0' * 64}", ".", cwd=work).ended_with(2)
+    assert "cannot be given a digest" in refused.stderr
+
+
+def names_in(archive: Path) -> list[str]:
+    with tarfile.open(archive) as tar:
+        listed = json.load(tar.extractfile("index.json"))["manifests"]  # type: ignore[arg-type]
+    return sorted(each["annotations"]["io.containerd.image.name"] for each in listed)
+
+
+def test_an_output_has_annotations_of_its_own(work: Path, run: ProgramRunner, registry: RegistryServer) -> None:
+    name = registry.reference("annotated:1")
+    told = '"annotation.of=this, and more",annotation-manifest-descriptor.place=index'
+    run(
+        *("build", "-o", f"type=oci,dest=a.tar,{told}", "-o", "type=oci,dest=b.tar"),
+        *("-o", f"registry,name={name},annotation-manifest.of=push", "--annotation", "all=1", "."),
+        cwd=work,
+    ).succeeded()
+    assert blobs(work / "a.tar")[0]["annotations"] == {"of": "this, and more", "all": "1"}
+    assert blobs(work / "b.tar")[0]["annotations"] == {"all": "1"}
+    _, manifest = registry.client().manifest("annotated", "1")
+    assert json.loads(manifest)["annotations"] == {"of": "push", "all": "1"}
+    refused = run("build", "-o", "oci,dest=a.tar,annotation=of", ".", cwd=work).ended_with(2)
+    assert "the annotation 'of' has no value" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("image,name=app,store=true", "type=image,name=docker.io/library/app:latest,store=true"),
+        ("image,unpack=true,dangling-name-prefix=x", "type=image,unpack=true,dangling-name-prefix=x"),
+        ("oci,dest=a.tar,oci-artifact=true", "oci-artifact=true"),
+    ],
+)
+def test_what_an_engine_makes_of_an_image_is_told_to_it(output: str, told: str, work: Path, run: ProgramRunner) -> None:
+    assert told in run("build", "-o", output, "--print", ".", cwd=work).succeeded().stdout
+    run("build", "-o", output, ".", cwd=work).succeeded()
 
 
 def test_a_variable_holds_outputs_with_their_options(work: Path, run: ProgramRunner, registry: RegistryServer) -> None:

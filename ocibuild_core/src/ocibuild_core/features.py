@@ -70,5 +70,7 @@ def _of_outputs(plans: Sequence[BuildPlan]) -> Iterator[Feature]:
     attributes = {name for plan in plans for output in plan.outputs for name in output.attributes}
     if "rewrite-timestamp" in attributes:
         yield REWRITTEN_TIMESTAMPS
+    if any(name.startswith("annotation") for name in attributes):
+        yield ANNOTATIONS
     if "compression-level" in attributes:
         yield COMPRESSION_LEVELS

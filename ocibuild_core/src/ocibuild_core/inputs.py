@@ -177,7 +177,7 @@ def annotation_attributes(settings: BuildSettings, output_type: str) -> dict[str
     """What an output of that type is told about annotations (docs/annotations.md in moby/buildkit)."""
     if output_type not in _ANNOTATED:
         return {}
-    return {name: pair.value for pair in settings.annotations for name in _annotation_names(pair.key)}
+    return {name: pair.value for pair in settings.annotations for name in annotation_names(pair.key)}
 
 
 def timestamp_attributes(settings: BuildSettings, output_type: str) -> dict[str, str]:
@@ -189,7 +189,7 @@ def timestamp_attributes(settings: BuildSettings, output_type: str) -> dict[str,
     return {"rewrite-timestamp": "true"} if has_date and output_type in _ANNOTATED else {}
 
 
-def _annotation_names(key: str) -> Iterator[str]:
+def annotation_names(key: str) -> Iterator[str]:
     """`index,manifest[linux/arm64]:KEY`: an attribute for each part of the image that is annotated."""
     typed = re.fullmatch(_TYPED_ANNOTATION, key)
     if not typed:

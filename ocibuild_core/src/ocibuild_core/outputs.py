@@ -36,12 +36,17 @@ def short_outputs(settings: BuildSettings) -> list[tuple[str, Mapping[str, str]]
 
 def image_names(settings: BuildSettings) -> tuple[str, ...]:
     """The references of `--tag`, each once, in full. Raises UsageError."""
+    return names_in_full(settings.tags, "--tag")
+
+
+def names_in_full(names: Iterable[str], origin: str) -> tuple[str, ...]:
+    """What an image is called, each name once, in full. Raises UsageError naming `origin`."""
     from ocibuild_core.registry.reference import parse_reference  # noqa: PLC0415  # only where there are names
 
-    references = [parse_reference(tag) for tag in settings.tags]
+    references = [parse_reference(name) for name in names]
     digested = next((reference for reference in references if reference.digest), None)
     if digested:
-        raise UsageError(f"--tag {digested}: an image cannot be given a digest", do="write HOST/REPO:TAG")
+        raise UsageError(f"{origin} {digested}: an image cannot be given a digest", do="write HOST/REPO:TAG")
     return tuple(dict.fromkeys(map(str, references)))
 
 

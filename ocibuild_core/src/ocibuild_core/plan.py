@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ DEFAULT_EXPORTERS = ("docker", "digest")
 OCI_EXPORTERS = ("oci", "digest")
 _BUILDX_SPELLINGS = {"registry.insecure": "insecure"}
 """Options of `--output` that are called otherwise here, because a variable's name holds no dot."""
+_ANNOTATION = r"annotation(?:-([^.]+?))?\.(.+)"
 
 
 class PlannedExport(NamedTuple):
@@ -78,7 +80,7 @@ class OutputChoice(NamedTuple):
     """One `--output`: an exporter's name and the options in the same breath."""
 
     name: str
-    options: Mapping[str, str]
+    options: Sequence[tuple[str, str]]
 
 
 def choose_outputs(settings: BuildSettings, directory: Path) -> tuple[OutputChoice, ...]:
@@ -86,10 +88,10 @@ def choose_outputs(settings: BuildSettings, directory: Path) -> tuple[OutputChoi
     chosen = [parse_output(text, settings.origin("output")) for text in settings.output]
     if not chosen and is_directory(directory):
         names = OCI_EXPORTERS if writes_oci(settings, ()) else DEFAULT_EXPORTERS
-        chosen = [OutputChoice(name=name, options={}) for name in names]
+        chosen = [OutputChoice(name=name, options=()) for name in names]
     if chosen and settings.unpack_rootfs and all(choice.name != "rootfs" for choice in chosen):
-        chosen.append(OutputChoice(name="rootfs", options={}))
-    short = [OutputChoice(name=name, options=options) for name, options in short_outputs(settings)]
+        chosen.append(OutputChoice(name="rootfs", options=()))
+    short = [OutputChoice(name=name, options=tuple(options.items())) for name, options in short_outputs(settings)]
     return (*chosen, *short)
 
 
@@ -97,20 +99,32 @@ def parse_output(text: str, origin: str) -> OutputChoice:
     """`NAME[,key=value…]`, also in docker buildx's spelling `type=NAME,…`; a field in quotes may hold commas."""
     fields = split_fields(text, f"{origin} {text!r}")
     if fields == ["-"]:
-        return OutputChoice(name="tar", options={"dest": "-"})
+        return OutputChoice(name="tar", options=(("dest", "-"),))
     if len(fields) == 1 and _is_path(fields[0]):
-        return OutputChoice(name="local", options={"dest": fields[0]})
+        return OutputChoice(name="local", options=(("dest", fields[0]),))
     pairs = [field.partition("=") for field in fields]
     if pairs and not pairs[0][1]:
         pairs[0] = ("type", "=", pairs[0][0])
     bare = next((key for key, equals, _ in pairs if not equals), None)
     if bare is not None:
         raise UsageError(f"{origin} {text!r}: {bare!r} is not key=value", do=f"write {origin} NAME,key=value")
-    options = {_BUILDX_SPELLINGS.get(key.strip(), key.strip()): value for key, _, value in pairs}
-    name = options.pop("type", "").lower()
+    given = [(key.strip(), value) for key, _, value in pairs]
+    name = dict(given).get("type", "").lower()
     if not name:
         raise UsageError(f"{origin} {text!r}: no exporter is named", do=f"write {origin} docker,dest=image.tar")
-    return OutputChoice(name=name, options=options)
+    return OutputChoice(name=name, options=tuple(_option(key, value) for key, value in given if key != "type"))
+
+
+def _option(key: str, value: str) -> tuple[str, str]:
+    """An attribute of docker buildx's as an option; `annotation-TYPE.KEY=VALUE` is an item of `annotation`."""
+    annotated = re.fullmatch(_ANNOTATION, key)
+    if not annotated:
+        return _BUILDX_SPELLINGS.get(key, key), value
+    import json  # noqa: PLC0415  # few outputs are annotated
+
+    kind, name = annotated.groups()
+    # As JSON, so that no comma in it ends the item.
+    return "annotation", json.dumps([f"{kind}:{name}={value}" if kind else f"{name}={value}"])
 
 
 def _is_path(text: str) -> bool:
@@ -137,10 +151,10 @@ def plan_build(  # noqa: PLR0913  # all of it by keyword
         call: how an exporter is asked for its plan; the caller guards it.
         env: what programs get that exporters run.
     """
-    from ocibuild_core.exporters.image_attributes import archive_attributes  # noqa: PLC0415  # see `exporters`
+    from ocibuild_core.exporters.image_attributes import attributes_of_archives  # noqa: PLC0415  # see `exporters`
 
     # The first of a kind counts: that is the one in the output directory, if any is.
-    archives = archive_attributes({loaded.exporter.name: options for loaded, options in reversed(exporters)})
+    archives = attributes_of_archives({loaded.exporter.name: options for loaded, options in reversed(exporters)})
     tags = image_names(settings)
     exports = []
     for loaded, options in exporters:

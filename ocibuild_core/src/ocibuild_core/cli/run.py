@@ -173,7 +173,7 @@ def _exporters(
     for choice in choose_outputs(settings, directory):
         loaded = catalog.exporter(choice.name)
         owner = Owner.of_exporter(loaded.exporter)
-        cli = exporter_attributes(owner, tuple(choice.options.items()))
+        cli = exporter_attributes(owner, choice.options)
         own = OptionSources(cli=cli, env=sources.env, yaml=sources.yaml, stdin=sources.stdin)
         chosen.append((loaded, collect_options(owner, own)))
     return chosen

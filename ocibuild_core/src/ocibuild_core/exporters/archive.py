@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import ExportError
-from ocibuild_core.exporters.image_attributes import image_attributes
+from ocibuild_core.exporters.image_attributes import archive_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 def docker_archive(request: ExportRequest) -> BuildOutput:
     """What BuildKit has to make for the exporter `docker`."""
-    return _archive("docker", request, image_attributes(request.options))
+    return _archive("docker", request, archive_attributes(request.options))
 
 
 def oci_archive(request: ExportRequest) -> BuildOutput:
     """What BuildKit has to make for the exporter `oci`."""
-    return _archive("oci", request, image_attributes(request.options))
+    return _archive("oci", request, archive_attributes(request.options))
 
 
 def main_archive(request: ExportRequest) -> BuildOutput:

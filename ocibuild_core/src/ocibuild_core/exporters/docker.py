@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocibuild_core.exporters.archive import docker_archive
-from ocibuild_core.exporters.image_attributes import IMAGE_OPTIONS
+from ocibuild_core.exporters.image_attributes import ANNOTATION, IMAGE_OPTIONS, NAME
 from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
 
@@ -23,7 +23,9 @@ class DockerExporter(Exporter):
     summary = "Docker-format archive"
     options = (
         Option(name="dest", type=OptionType.PATH, help="File to write; image.tar in the output directory by default"),
+        NAME,
         *IMAGE_OPTIONS,
+        ANNOTATION,
     )
 
     def plan(self, request: ExportRequest) -> ExportPlan:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocibuild_core.exporters.image_attributes import image_attributes
-from ocibuild_core.exporters.registry import RegistryExporter
+from ocibuild_core.exporters.registry import RegistryExporter, stored_attributes
 from ocibuild_core.options import Option, OptionType
 
 if TYPE_CHECKING:
@@ -29,9 +28,12 @@ class ImageExporter(RegistryExporter):
         if request.options.flag("push"):
             return super().plan(request)
         from ocibuild_core.export_records import BuildOutput, ExportPlan  # noqa: PLC0415  # see `exporters`
+        from ocibuild_core.outputs import names_in_full  # noqa: PLC0415
 
-        output = BuildOutput(type="image", attributes=image_attributes(request.options), has_file=False)
-        return ExportPlan(outputs=(output,))
+        # An engine that keeps images, as containerd's worker does, keeps it under its names.
+        named = ",".join(names_in_full(request.options.texts("name") or request.tags, "name="))
+        attributes = {**({"name": named} if named else {}), **stored_attributes(request.options)}
+        return ExportPlan(outputs=(BuildOutput(type="image", attributes=attributes, has_file=False),))
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""

@@ -59,7 +59,8 @@ class LoadExporter(Exporter):
                 why=said,
                 do="start that program's daemon, or choose the other one: --output load,program=podman",
             )
-        names = request.tags or (_loaded_id(ended.stdout.decode(errors="replace")),)
+        named = main_archive(request).attributes.get("name") or _loaded_id(ended.stdout.decode(errors="replace"))
+        names = named.split(",")
         return [Artifact(source=None, destination=name, description=f"loaded by {program}") for name in names]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import ExportError, UsageError
 from ocibuild_core.exporters.archive import oci_archive
-from ocibuild_core.exporters.image_attributes import IMAGE_OPTIONS
+from ocibuild_core.exporters.image_attributes import ANNOTATION, IMAGE_OPTIONS, NAME
 from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
 
@@ -31,7 +31,9 @@ class OciExporter(Exporter):
         Option(
             name="tar", type=OptionType.BOOL, default=True, help="false makes dest a layout directory, not an archive"
         ),
+        NAME,
         *IMAGE_OPTIONS,
+        ANNOTATION,
     )
 
     def plan(self, request: ExportRequest) -> ExportPlan:

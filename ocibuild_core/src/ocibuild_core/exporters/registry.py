@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
-from ocibuild_core.exporters.image_attributes import IMAGE_OPTIONS, image_attributes
+from ocibuild_core.exporters.image_attributes import ANNOTATION, IMAGE_OPTIONS, STORE_OPTIONS, image_attributes
 from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocibuild_core.export_records import Artifact, ExportPlan, ExportRequest, ExportResults
+    from ocibuild_core.options import OptionValues
     from ocibuild_core.registry.reference import ImageReference
 
 
@@ -46,19 +47,19 @@ class RegistryExporter(Exporter):
             help="Name it by its digest as well, in an engine that keeps names of images",
         ),
         *IMAGE_OPTIONS,
+        *STORE_OPTIONS,
+        ANNOTATION,
     )
 
     def plan(self, request: ExportRequest) -> ExportPlan:
         """See `Exporter.plan`."""
         from ocibuild_core.export_records import BuildOutput, ExportPlan  # noqa: PLC0415  # see `exporters`
 
-        attributes = {"name": ",".join(_names(request)), "push": "true", **image_attributes(request.options)}
+        attributes = {"name": ",".join(_names(request)), "push": "true", **stored_attributes(request.options)}
         if request.options.flag("push-by-digest"):
             attributes["push-by-digest"] = "true"
         if request.options.flag("insecure"):
             attributes["registry.insecure"] = "true"
-        if request.options.flag("name-canonical"):
-            attributes["name-canonical"] = "true"
         return ExportPlan(outputs=(BuildOutput(type="image", attributes=attributes, has_file=False),))
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
@@ -68,6 +69,12 @@ class RegistryExporter(Exporter):
         digest = results.metadata.get("containerimage.digest")
         suffix = f"@{digest}" if digest else ""
         return [Artifact(source=None, destination=f"{name}{suffix}", description="pushed") for name in _names(request)]
+
+
+def stored_attributes(options: OptionValues) -> dict[str, str]:
+    """What an image in an engine's store is told, pushed or not."""
+    canonical = {"name-canonical": "true"} if options.flag("name-canonical") else {}
+    return {**canonical, **image_attributes(options, (*IMAGE_OPTIONS, *STORE_OPTIONS))}
 
 
 def _names(request: ExportRequest) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def read_image(archive: int, platform: str | None = None) -> Image:
 
     Raises LayerError when the archive is damaged or cut off, or does not hold just one such image.
     """
-    layout = _Layout(archive)
+    layout = Layout(archive)
     manifest = layout.manifest(platform)
     config = layout.document(manifest.get("config"))
     layers = manifest.get("layers") or []  # null in an image without any
@@ -100,16 +100,20 @@ class BlobReader:
         return data
 
 
-class _Layout:
-    """The files of an archive."""
+class Layout:
+    """The files of the archive with this descriptor. Raises LayerError when it is damaged or cut off."""
 
     def __init__(self, archive: int) -> None:
         self._archive = archive
         self._files = _index(archive)
 
+    def index(self) -> Any:  # noqa: ANN401  # any JSON
+        """What its `index.json` says."""
+        return self._json(self._file("index.json", ""))
+
     def manifest(self, platform: str | None) -> Mapping[str, Any]:
         """The image's manifest; indexes lead to it."""
-        found = self._json(self._file("index.json", ""))
+        found = self.index()
         for _ in range(_DEEPEST_INDEX):
             if not isinstance(found, dict):
                 break
