@@ -42,6 +42,7 @@ AMBIENT: dict[str, str] = {
     "HTTPS_PROXY": "like `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`: for BuildKit, logins and checks; lower case as well",
     "SSL_CERT_FILE": "further certificate authorities; `SSL_CERT_DIR` likewise",
     "SSH_AUTH_SOCK": "the agent for `--ssh default`",
+    "ACTIONS_RUNTIME_TOKEN": "with `ACTIONS_RESULTS_URL` or `ACTIONS_CACHE_URL`: the cache of GitHub Actions is there",
     "NO_COLOR": "with `TERM`, `BUILDKIT_COLORS` and `BUILDKIT_TTY_LOG_LINES`: how BuildKit shows its progress",
 }
 _CODES = (

@@ -53,7 +53,7 @@ def test_fields_survive_their_way_through_csv(fields: list[str]) -> None:
         ("id=a,src=b", "id=a,src=b"),
         ("id=a,source=b", "id=a,src=b"),
         ("id=a,env=B", "id=a,env=B"),
-        ("id=a", "id=a,env=a"),
+        ("id=a", "id=a"),
         ("type=env,id=a", "id=a,env=a"),
         ("type=env,id=a,src=B", "id=a,env=B"),
         ('id=a,"src=b,c"', 'id=a,"src=b,c"'),

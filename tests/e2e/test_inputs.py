@@ -145,12 +145,23 @@ def test_a_secret_text_is_never_a_file_wherever_its_name_points(
         ),
         (("--secret", "id=it,env=UNSET"), {}, "the environment variable UNSET is not set"),
         (("--secret", "src=x"), {}, "--secret: not a secret"),
+        (("--secret", "id=it"), {}, "--secret id=it: there is neither a variable nor a file it\n  do     say where"),
+        (("--secret", "id=it,src=large"), {}, "the secret's file large is too large\n  why    BuildKit takes 500 KiB"),
+        (("--cache-to", "type=local,dest=large"), {}, "large is no directory\n  why    a local cache is one"),
+        (("--cache-from", "type=local,src=large"), {}, "large is no directory\n  why    a local cache is one"),
+        (("--progress", "tty"), {}, "--progress tty: there is no terminal"),
+        ((), {"BUILDKIT_PROGRESS": "tty"}, "BUILDKIT_PROGRESS tty: there is no terminal"),
+        (("--build-context", "é=."), {}, "--build-context 'é': a directory cannot have that name"),
+        (("--platform", "bogus"), {}, "--platform 'bogus': there is no such platform"),
         (("--ssh", "default"), {}, "--ssh default: there is no agent\n  why    SSH_AUTH_SOCK is not set"),
         ((), {"BUILDKIT_SSH": "k=missing"}, "BUILDKIT_SSH k=missing: cannot read missing\n  why    No such file"),
         (("--add-host", "nothing"), {}, "--add-host 'nothing': not a host and its address"),
         (("--add-host", "a=b.example"), {}, "--add-host 'a=b.example': 'b.example' is no address"),
         (("--shm-size", "much"), {}, "--shm-size 'much': not a size"),
         (("--ulimit", "nofile"), {}, "--ulimit 'nofile': not a limit"),
+        (("--ulimit", "bogus=1"), {}, "--ulimit 'bogus=1': there is no limit 'bogus'\n  do     use one of core, cpu"),
+        (("--ulimit", "nofile=3:2"), {}, "--ulimit 'nofile=3:2': the soft limit is above the hard one"),
+        ((), {"SOURCE_DATE_EPOCH": "9" * 20}, "9': not a number of seconds"),
         (("--allow", "everything"), {}, "--allow 'everything': no such entitlement"),
         ((), {"SOURCE_DATE_EPOCH": "today"}, "SOURCE_DATE_EPOCH 'today': not a number of seconds"),
         (("--registry-ca", "ca.pem"), {}, "--registry-ca: an item without '='"),
@@ -166,9 +177,34 @@ def test_a_secret_text_is_never_a_file_wherever_its_name_points(
 def test_what_is_missing_is_said_before_anything_is_solved(
     argv: tuple[str, ...], env: dict[str, str], says: str, build: Builder
 ) -> None:
+    (build.work / "large").write_bytes(bytes(500 * 1024 + 1))
     result = build.run(BASE, *argv, env=env).ended_with(2)
     assert says in result.stderr
     assert result.stdout == ""
+
+
+def test_a_secret_that_is_only_named_is_a_variable_or_else_a_file(
+    build: Builder, fresh_secret: Callable[[], str]
+) -> None:
+    asks = f"{BASE}RUN --mount=type=secret,id=it wc -c < /run/secrets/it > /seen\n"
+    secret = fresh_secret()
+    for written, env, seen in (("12345", {}, b"5\n"), ("1", {"it": secret}, f"{len(secret)}\n".encode())):
+        (build.work / "it").write_text(written)
+        assert build(asks, "--no-cache", "--secret", "id=it", env=env).files["seen"] == seen
+
+
+@pytest.mark.parametrize("form", [(), ("-m", "PEM")])
+def test_a_key_with_a_passphrase_is_refused(form: tuple[str, ...], build: Builder) -> None:
+    key = build.work.parent / "locked"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", *form, "-N", "passphrase", "-f", str(key)], check=True)
+    result = build.run(BASE, "--ssh", f"default={key}").ended_with(2)
+    assert f"{key} has a passphrase\n  why    BuildKit asks nobody for it\n  do     hand the key" in result.stderr
+
+
+def test_the_cache_of_github_is_passed_over_elsewhere(build: Builder) -> None:
+    result = build.run(BASE, "--cache-to", "type=gha,mode=max", "--cache-from", "type=gha").succeeded()
+    assert "warning: --cache-to type=gha is passed over: ACTIONS_RUNTIME_TOKEN" in result.stderr
+    assert "warning: --cache-from type=gha is passed over" in result.stderr
 
 
 def test_ssh_forwards_a_key(build: Builder) -> None:

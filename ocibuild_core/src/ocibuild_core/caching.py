@@ -72,6 +72,32 @@ def cache_types(settings: BuildSettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cache.type for cache in (*imported_caches(settings), *exported_caches(settings))))
 
 
+def without_absent_caches(settings: BuildSettings, env: Mapping[str, str]) -> tuple[BuildSettings, tuple[str, ...]]:
+    """The settings without caches that are not here, and a warning for each: GitHub's, outside of its runners.
+
+    So does docker buildx (`isActive` in util/buildflags/cache.go). Raises UsageError.
+    """
+    imports, exports = imported_caches(settings), exported_caches(settings)
+    kept_from = [text for text, cache in zip(settings.cache_from, imports, strict=True) if _is_here(cache, env)]
+    kept_to = [text for text, cache in zip(settings.cache_to, exports, strict=True) if _is_here(cache, env)]
+    passed_over = (("cache_from", len(kept_from) < len(imports)), ("cache_to", len(kept_to) < len(exports)))
+    warnings = tuple(
+        f"{settings.origin(name)} type=gha is passed over: ACTIONS_RUNTIME_TOKEN and ACTIONS_RESULTS_URL are not set"
+        for name, is_passed_over in passed_over
+        if is_passed_over
+    )
+    return settings._replace(cache_from=tuple(kept_from), cache_to=tuple(kept_to)), warnings
+
+
+def _is_here(cache: Cache, env: Mapping[str, str]) -> bool:
+    if cache.type != "gha":
+        return True
+    has_url = (
+        cache.attributes.keys() & {"url", "url_v2"} or env.get("ACTIONS_CACHE_URL") or env.get("ACTIONS_RESULTS_URL")
+    )
+    return bool(has_url and env.get("ACTIONS_RUNTIME_TOKEN"))
+
+
 def parse_cache(text: str, origin: str, place: str) -> Cache:
     """`IMAGE` or `type=TYPE,key=value…`.
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError, raise_all
 from ocibuild_core.inputs import (
-    check_inputs,
     has_local_dockerfile,
     is_git_context,
     is_remote_context,
 )
+from ocibuild_core.lacking import check_inputs
 from ocibuild_core.places import closed, find_dockerfile, is_directory, is_file
 
 if TYPE_CHECKING:

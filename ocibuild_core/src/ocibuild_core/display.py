@@ -6,7 +6,7 @@ import os
 from collections import deque
 from typing import BinaryIO, Protocol
 
-from ocibuild_core.errors import ExportError
+from ocibuild_core.errors import ExportError, UsageError
 
 _KEPT = 64 * 1024
 """Bytes of a quiet build's log that are shown when it fails: enough for the failed step's output."""
@@ -38,6 +38,16 @@ def choose_progress(wanted: str, *, is_terminal: bool, is_pipeline: bool) -> str
     if wanted != "auto":
         return wanted
     return "tty" if is_terminal and not is_pipeline else "plain"
+
+
+def refuse_without_terminal(progress: str, *, is_terminal: bool, origin: str) -> None:
+    """Raise UsageError, naming `origin`, for a display that is drawn where there is nothing to draw on."""
+    if progress == "tty" and not is_terminal:
+        raise UsageError(
+            f"{origin} tty: there is no terminal to draw on",
+            why="stdout or stderr leads elsewhere",
+            do="use --progress plain, or auto, which takes whichever there is",
+        )
 
 
 class ClosingError:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.csv_fields import join_fields, split_fields
 from ocibuild_core.errors import UsageError
-from ocibuild_core.places import closed, is_directory, unreadable
-from ocibuild_core.platforms import native, normal, variables
+from ocibuild_core.places import closed, is_directory
+from ocibuild_core.platforms import is_platform, native, normal, variables
 from ocibuild_core.settings.values import LAYOUT_SCHEME, TOO_LARGE
 
 if TYPE_CHECKING:
@@ -25,11 +25,19 @@ if TYPE_CHECKING:
 _REMOTE_CONTEXT = r"(?:https?|git|ssh)://|git@|github\.com/"
 _GIT_CONTEXT = r"(?:git|ssh)://|git@|github\.com/|https?://[^?#]*\.git(?:[?#]|$)"
 _SIZE = r"(?ai)(\d{1,19})([kmg]?)b?"
-_LIMIT = r"[a-z]+=-?\d+(:-?\d+)?"
+_LIMIT = r"(?a)([a-z]+)=(-1|\d{1,18})(?::(-1|\d{1,18}))?"
+_LIMITS = (
+    *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio"),
+    *("rttime", "sigpending", "stack"),
+)
+"""Those of ulimit.go in docker/go-units, which BuildKit reads them with."""
+_UNLIMITED = -1
+_DATES = range(-62135596800, 253402300800)
+"""Years 1 to 9999: an image's configuration holds no others (RFC 3339)."""
 _ENTITLEMENTS = r"network\.host|security\.insecure|device(=.*)?"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _CONTEXT_SCHEMES = ("docker-image://", "https://", "http://", "git://", "ssh://", "git@")
-_LARGEST_SECRET = 500 * 1024
+LARGEST_SECRET = 500 * 1024
 """What BuildKit takes (session/secrets/secretsprovider/store.go in moby/buildkit)."""
 _ANNOTATED_PART = r"(?:manifest|index)(?:-descriptor)?(?:\[[^\]]*\])?"
 _TYPED_ANNOTATION = rf"({_ANNOTATED_PART}(?:,{_ANNOTATED_PART})*):(.+)"
@@ -97,6 +105,10 @@ def chosen_platforms(settings: BuildSettings) -> tuple[str, ...]:
     platforms = tuple(part.strip() for text in settings.platforms for part in text.split(","))
     if settings.platforms and not all(platforms):
         raise UsageError(f"{settings.origin('platforms')}: an empty platform", do="write linux/amd64,linux/arm64")
+    bogus = next((part for part in platforms if not is_platform(part)), None)
+    if bogus is not None:
+        do = "write OS/ARCH as linux/amd64, linux/arm64 or linux/arm/v7"
+        raise UsageError(f"{settings.origin('platforms')} {bogus!r}: there is no such platform", do=do)
     return tuple(dict.fromkeys(native() or part if part == "local" else part for part in platforms))
 
 
@@ -122,42 +134,24 @@ def entitlements(settings: BuildSettings) -> tuple[str, ...]:
 
 
 def secret_variables(settings: BuildSettings) -> tuple[str, ...]:
-    """The variables of the user's environment that hold secrets of the build. Raises UsageError."""
-    return tuple(fields["env"] for fields in map(_by_key, _secrets(settings)) if "env" in fields)
+    """The variables of the user's environment that may hold secrets of the build. Raises UsageError."""
+    named = (fields.get("env", "" if "src" in fields else fields["id"]) for fields in secret_fields(settings))
+    return tuple(name for name in named if name)
 
 
-def secret_paths(settings: BuildSettings) -> tuple[str, ...]:
+def secret_paths(settings: BuildSettings, env: Mapping[str, str]) -> tuple[str, ...]:
     """The files that hold secrets of the build. Raises UsageError."""
-    return tuple(fields["src"] for fields in map(_by_key, _secrets(settings)) if "src" in fields)
+    named = (fields.get("src", "" if "env" in fields else fields["id"]) for fields in secret_fields(settings))
+    bare = {fields["id"] for fields in secret_fields(settings) if fields.keys() == {"id"}}
+    return tuple(path for path in named if path and not (path in bare and path in env))
 
 
-def check_inputs(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:
-    """What is not there, all of it, so that nothing is started for a build that cannot work."""
-    errors = [
-        UsageError(f"--secret env={name}: the environment variable {name} is not set")
-        for name in secret_variables(settings)
-        if name not in env
-    ]
-    for path in secret_paths(settings):
-        if why := unreadable(path):
-            origin = next((pair.origin for pair in settings.secret_files if pair.value == path), "--secret")
-            summary = f"{origin}: cannot read the secret's file {path}"
-            errors.append(UsageError(summary, why=why, do="give the path of a file"))
-    return [*errors, *_lacking_keys(settings, env)]
+def secret_fields(settings: BuildSettings) -> Iterator[dict[str, str]]:
+    """`id`, and where each secret is: `src` or `env`. With neither it is BuildKit's to look (`_secret_flag`).
 
-
-def _lacking_keys(settings: BuildSettings, env: Mapping[str, str]) -> Iterator[UsageError]:
-    """What `ID[=SOCKET|KEY,…]` lacks; alone it means the agent (cmd/buildctl/build/ssh.go in moby/buildkit)."""
-    origin = settings.origin("ssh")
-    for text in settings.ssh:
-        paths = [path for path in text.partition("=")[2].split(",") if path and not path.startswith("raw=")]
-        for path in paths:
-            if why := unreadable(path):
-                do = "give the path of a key or of an agent's socket"
-                yield UsageError(f"{origin} {text}: cannot read {path}", why=why, do=do)
-        if not paths and not env.get("SSH_AUTH_SOCK"):
-            do = f"start one (eval $(ssh-agent)), or give a key: {origin} ID=FILE"
-            yield UsageError(f"{origin} {text}: there is no agent", why="SSH_AUTH_SOCK is not set", do=do)
+    Raises UsageError.
+    """
+    return map(_by_key, _secrets(settings))
 
 
 def secret_values(settings: BuildSettings, env: Mapping[str, str]) -> Iterator[Secret]:
@@ -168,9 +162,9 @@ def secret_values(settings: BuildSettings, env: Mapping[str, str]) -> Iterator[S
 
     for name in secret_variables(settings):
         yield Secret(env.get(name, "").strip())
-    for path in secret_paths(settings):
+    for path in secret_paths(settings, env):
         with suppress(OSError), Path(path).open("rb") as file:
-            yield Secret(file.read(_LARGEST_SECRET).decode("utf-8", "surrogateescape").strip())
+            yield Secret(file.read(LARGEST_SECRET).decode("utf-8", "surrogateescape").strip())
 
 
 def annotation_attributes(settings: BuildSettings, output_type: str) -> dict[str, str]:
@@ -214,7 +208,10 @@ def _secrets(settings: BuildSettings) -> Iterator[tuple[str, ...]]:
 
 
 def _secret_flag(text: str, origin: str) -> tuple[str, ...]:
-    """`id=ID` with `src=`, `source=` or `env=`; alone, the variable of that name."""
+    """`id=ID` with `src=`, `source=` or `env=`; alone, the variable of that name, or where there is none the file.
+
+    That is BuildKit's own rule (session/secrets/secretsprovider/store.go in moby/buildkit).
+    """
     fields = _by_key(split_fields(text, origin))
     kind = fields.pop("type", "file")
     name = fields.get("id") or fields.get("env", "")
@@ -226,7 +223,7 @@ def _secret_flag(text: str, origin: str) -> tuple[str, ...]:
         return f"id={name}", f"env={fields.get('env') or source or name}"
     if source:
         return f"id={name}", f"src={source}"
-    return f"id={name}", f"env={fields.get('env') or name}"
+    return (f"id={name}", f"env={fields['env']}") if fields.get("env") else (f"id={name}",)
 
 
 def _by_key(fields: Sequence[str]) -> dict[str, str]:
@@ -248,16 +245,23 @@ def _host_line(text: str, origin: str) -> str:
 
 
 def _limit(text: str, origin: str) -> str:
-    if not re.fullmatch(_LIMIT, text):
+    found = re.fullmatch(_LIMIT, text)
+    if not found:
         raise UsageError(f"{origin} {text!r}: not a limit", do=f"write {origin} nofile=1024:2048")
+    if found[1] not in _LIMITS:
+        raise UsageError(f"{origin} {text!r}: there is no limit {found[1]!r}", do=f"use one of {', '.join(_LIMITS)}")
+    soft, hard = (int(number or found[2]) for number in found.group(2, 3))
+    if hard != _UNLIMITED and (soft == _UNLIMITED or soft > hard):
+        raise UsageError(f"{origin} {text!r}: the soft limit is above the hard one", do="write the lower one first")
     return text
 
 
 def _seconds(settings: BuildSettings) -> str:
     text = settings.source_date_epoch or ""
-    if not re.fullmatch(r"-?\d+", text):
+    if not re.fullmatch(r"(?a)-?\d{1,15}", text) or int(text) not in _DATES:
         do = "write seconds since 1970: date +%s, or git log -1 --format=%ct"
-        raise UsageError(f"{settings.origin('source_date_epoch')} {text!r}: not a number of seconds", do=do)
+        origin = settings.origin("source_date_epoch")
+        raise UsageError(f"{origin} {text!r}: not a number of seconds that is a date before the year 10000", do=do)
     return text
 
 
@@ -282,6 +286,12 @@ def _context_arguments(pair: Pair, store: str) -> list[str]:
                 f"{pair.origin} {pair.key}: {pair.value!r} is no directory",
                 why=closed(pair.value),
                 do="name a directory, or an image with docker-image://",
+            )
+        if not (pair.key.isascii() and pair.key.isprintable()):
+            raise UsageError(
+                f"{pair.origin} {pair.key!r}: a directory cannot have that name",
+                why="BuildKit takes no other letters than those of ASCII there",
+                do="name it in ASCII",
             )
         return ["--local", f"context:{pair.key}={pair.value}", "--opt", f"context:{pair.key}=local:context:{pair.key}"]
     return ["--opt", f"context:{pair.key}={pair.value}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 _ARCHITECTURES = {
     "x86_64": "amd64",
@@ -12,6 +13,16 @@ _ARCHITECTURES = {
     "i386": "386",
     "i686": "386",
 }
+_PARTS = r"(?a)[A-Za-z0-9_.-]+(\([A-Za-z0-9_.-]*\))?(/[A-Za-z0-9_.-]+){1,2}"
+_SYSTEMS = """
+    aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos
+"""
+_MADE_FOR = """
+    386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le
+    ppc riscv riscv64 s390 s390x sparc sparc64 wasm
+"""
+_KNOWN = frozenset({"local", *_SYSTEMS.split(), *_MADE_FOR.split()})
+"""What containerd knows (database.go in containerd/platforms)."""
 _UNSAID = {("arm64", "v8"): ("arm64",), ("amd64", "v1"): ("amd64",), ("arm",): ("arm", "v7")}
 _MACHINES = frozenset({"x86_64", "aarch64", "armv7l", "i686", "riscv64"})
 
@@ -24,6 +35,17 @@ def normal(platform: str) -> str:
     architecture, _, variant = rest.partition("/")
     parts = (_ARCHITECTURES.get(architecture, architecture), *((variant,) if variant else ()))
     return "/".join((system, *_UNSAID.get(parts, parts)))
+
+
+def is_platform(name: str) -> bool:
+    """Whether it can be one as BuildKit reads it (`Parse` in containerd/platforms), or is `local`.
+
+    A word alone is an operating system or an architecture that is known; of `OS/ARCH[/VARIANT]` only the letters are
+    looked at.
+    """
+    if "/" in name:
+        return bool(re.fullmatch(_PARTS, name))
+    return _ARCHITECTURES.get(name.lower(), name.lower()) in _KNOWN
 
 
 def architecture_of(platform: str) -> str:

@@ -12,7 +12,7 @@ from ocibuild_core.auth.setup import provider_options
 from ocibuild_core.build import BuildInput, build, plan_targets
 from ocibuild_core.checks import check_settings
 from ocibuild_core.cli.stdin_sources import sources_from_stdin
-from ocibuild_core.display import choose_progress
+from ocibuild_core.display import choose_progress, refuse_without_terminal
 from ocibuild_core.errors import OcibuildError, UsageError, masked_errors, raise_all
 from ocibuild_core.option_sources import Document as OptionDocument
 from ocibuild_core.option_sources import OptionSources, StdinOnce, collect_options, exporter_attributes
@@ -84,6 +84,7 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
             options = (*provider_values.values(), *(values for target in targets for _, values in target.exporters))
             print(show_build(line.show, settings, targets, env=settled.env, progress=progress, options=options))  # noqa: T201
             return
+        refuse_without_terminal(progress, is_terminal=_is_terminal(), origin=settings.origin("progress"))
         with _emulation(settings, settled.env, talk):
             build(
                 BuildInput(
@@ -117,10 +118,14 @@ def _sources(start: Start, line: Line, settled: Settled) -> OptionSources:
     )
 
 
+def _is_terminal() -> bool:
+    return sys.stderr.isatty() and sys.stdout.isatty()
+
+
 def _progress(settings: BuildSettings, talk: Talk, *, is_pipeline: bool) -> str:
     return choose_progress(
         "quiet" if talk.level == QUIET else settings.progress,
-        is_terminal=sys.stderr.isatty() and sys.stdout.isatty(),
+        is_terminal=_is_terminal(),
         is_pipeline=is_pipeline,
     )
 

@@ -39,11 +39,16 @@ def settle(start: Start, line: Line) -> Settled:
     env = {name: value for name, value in start.env.items() if name not in foreign}
     files = (Document(file.values, file.name, trusted=file.trusted) for file in start.files)
     settings = resolve([CommandLine(line.values, env), Environment(env), *files])
+    passed_over: tuple[str, ...] = ()
+    if settings.cache_from or settings.cache_to:
+        from ocibuild_core.caching import without_absent_caches  # noqa: PLC0415  # most builds have no such caches
+
+        settings, passed_over = without_absent_caches(settings, env)
     warnings = tuple(
         f"{name}={start.env[name]!r} is ignored: it is not a boolean, so it seems to be meant for another program"
         for name in foreign
     )
-    return Settled(settings=settings, env=env, warnings=warnings)
+    return Settled(settings=settings, env=env, warnings=(*warnings, *passed_over))
 
 
 def _foreign_debug(env: Mapping[str, str]) -> tuple[str, ...]:
