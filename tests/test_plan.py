@@ -55,6 +55,17 @@ def test_a_bad_name_is_refused_also_where_nothing_gets_it(
         plan_build(settings, exporters, directory=Path("/w"), log=logging.getLogger("test"), call=ask_for_plan)
 
 
+def test_one_exporter_that_is_asked_twice_for_the_same_makes_it_once() -> None:
+    plan = planned((DIGEST, OptionValues({"dest": None})), (DIGEST, OptionValues({"dest": Path("/work/image/digest")})))
+    assert [export.plan.destinations for export in plan.exports] == [(Path("/work/image/digest"),)]
+
+
+def test_one_exporter_that_is_told_otherwise_for_one_path_is_refused() -> None:
+    told = OptionValues({"dest": None, "compression": "zstd"})
+    with pytest.raises(UsageError, match="two outputs write"):
+        planned((DOCKER, OptionValues({"dest": None})), (DOCKER, told))
+
+
 def test_two_exporters_for_one_path_are_refused_by_name() -> None:
     same = OptionValues({"dest": Path("/work/image/x")})
     with pytest.raises(UsageError, match="two outputs write /work/image/x") as error:

@@ -290,6 +290,15 @@ def test_what_buildkit_would_not_understand_is_refused_before_it(
     assert says in result.stderr
 
 
+def test_what_is_asked_for_twice_is_made_once(work: Path, run: ProgramRunner) -> None:
+    (work / "Dockerfile").write_text("FROM scratch AS one\nLABEL of=one\nFROM scratch\nLABEL of=last\n")
+    for name in ("one", "image"):
+        (work / name).mkdir()
+    env = {"ADDITIONAL_TARGETS": "one,one"}
+    result = run("build", "--iidfile", "image/digest", ".", env=env, cwd=work).succeeded()
+    assert result.stderr.count("image/digest  ") == result.stderr.count("one/digest  ") == 1
+
+
 def test_tags_pushes_and_outputs_belong_to_the_last_of_several_targets(
     work: Path, run: ProgramRunner, registry: RegistryServer
 ) -> None:

@@ -49,6 +49,14 @@ class PlannedExport(NamedTuple):
     request: ExportRequest
     plan: ExportPlan
 
+    def is_same_as(self, other: PlannedExport) -> bool:
+        """Whether both make the same at the same place, whoever asked for it: `image/` and `--iidfile image/digest`."""
+        return self.loaded == other.loaded and self.plan == other.plan and self._told() == other._told()
+
+    def _told(self) -> Mapping[str, object]:
+        """The options besides the place, which is in the plan."""
+        return {name: value for name, value in self.request.options.items() if name != "dest"}
+
 
 class BuildPlan(NamedTuple):
     """One solve: its arguments without the outputs, and the exports it serves."""
@@ -156,7 +164,7 @@ def plan_build(  # noqa: PLR0913  # all of it by keyword
     # The first of a kind counts: that is the one in the output directory, if any is.
     archives = attributes_of_archives({loaded.exporter.name: options for loaded, options in reversed(exporters)})
     tags = image_names(settings)
-    exports = []
+    exports: list[PlannedExport] = []
     for loaded, options in exporters:
         request = ExportRequest(
             options=options,
@@ -169,7 +177,9 @@ def plan_build(  # noqa: PLR0913  # all of it by keyword
             env=env,
             archives=archives,
         )
-        exports.append(PlannedExport(loaded=loaded, request=request, plan=call(loaded, request)))
+        export = PlannedExport(loaded=loaded, request=request, plan=call(loaded, request))
+        if not any(export.is_same_as(other) for other in exports):
+            exports.append(export)
     refuse_conflicts(exports)
     return BuildPlan(arguments=build_arguments(settings), exports=tuple(exports))
 

@@ -158,7 +158,7 @@ def _targets(settings: BuildSettings, catalog: Catalog, sources: OptionSources) 
     here = Path.cwd()
     by_directory = settings._replace(output=(), push=False, load=False, iidfile=None, metadata_file=None)
     wanted = [
-        *((stage, here / stage, by_directory) for stage in settings.additional_targets),
+        *((stage, here / stage, by_directory) for stage in dict.fromkeys(settings.additional_targets)),
         (settings.target, here / DEFAULT_DIRECTORY, settings),
     ]
     return [
