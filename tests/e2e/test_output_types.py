@@ -134,6 +134,34 @@ def test_without_a_destination_it_is_asked_for(output: str, work: Path, run: Pro
 
 
 @pytest.mark.parametrize(
+    ("argv", "lost"),
+    [
+        (("-o", "docker,dest=Dockerfile"), "Dockerfile"),
+        (("--iidfile", "link"), "Dockerfile"),
+        (("--metadata-file", ".dockerignore"), ".dockerignore"),
+        (("-o", "digest,dest=ocibuild.yml"), "the settings in "),
+        (("-o", "digest,dest=arguments", "--config", "named.yml"), "arguments, which the build reads"),
+        (("-o", "digest,dest=it", "--secret", "id=it"), "the secret 'it'"),
+        (("-o", "digest,dest=arguments", "--secret", "id=x,src=arguments"), "the secret 'x'"),
+        (("-o", "."), "the context"),
+        (("-o", "..", "--file", "Dockerfile", "d"), "the context"),
+    ],
+)
+def test_what_the_build_is_made_from_is_replaced_by_no_output(
+    argv: tuple[str, ...], lost: str, work: Path, run: ProgramRunner
+) -> None:
+    for name in (".dockerignore", "ocibuild.yml", "arguments", "it"):
+        (work / name).touch()
+    (work / "named.yml").write_text("build-args-file: arguments\n")
+    (work / "link").symlink_to("Dockerfile")
+    before = {path: path.read_bytes() for path in work.iterdir() if path.is_file()}
+    result = run("build", *argv, cwd=work).ended_with(2)
+    assert f"it would replace {lost}" in result.stderr
+    assert result.stdout == ""
+    assert {path: path.read_bytes() for path in work.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
     ("flag", "value", "says"),
     [
         ("-o", "-", "cannot go to stdout"),

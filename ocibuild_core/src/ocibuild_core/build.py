@@ -41,6 +41,7 @@ class BuildInput(NamedTuple):
         provider_options: the options of every provider, by its name.
         targets: the stages to build, in order, the one of the settings last.
         launch: gives the engine.
+        files: those that the settings were read from.
     """
 
     settings: BuildSettings
@@ -52,6 +53,7 @@ class BuildInput(NamedTuple):
     provider_options: Mapping[str, OptionValues]
     targets: Sequence[Target]
     launch: Callable[[EngineSettings], Engine]
+    files: Sequence[str] = ()
 
 
 def build(given: BuildInput) -> None:
@@ -74,6 +76,7 @@ def build(given: BuildInput) -> None:
         from ocibuild_core.solving import Solving, solve  # noqa: PLC0415
 
         plans = plan_targets(given.settings, given.targets, given.talk, given.env)
+        _refuse_replacing(given, plans)
         check(plans)
         _warn_of_what_is_taken_along(given, plans)
         bound = cache_bound(given.settings)
@@ -115,13 +118,22 @@ def build(given: BuildInput) -> None:
     _report(given, artifacts, time.monotonic() - started)
 
 
+def _refuse_replacing(given: BuildInput, plans: Sequence[BuildPlan]) -> None:
+    from ocibuild_core.destinations import refuse_replacing  # noqa: PLC0415  # the engine starts meanwhile
+
+    refuse_replacing(given.settings, given.files, _places(plans))
+
+
+def _places(plans: Sequence[BuildPlan]) -> list[Path]:
+    return [place for plan in plans for export in plan.exports for place in export.plan.destinations]
+
+
 def _warn_of_what_is_taken_along(given: BuildInput, plans: Sequence[BuildPlan]) -> None:
     from ocibuild_core.cache_keeping import CACHE_DIRECTORY  # noqa: PLC0415  # the engine starts meanwhile
     from ocibuild_core.taken_along import taken_along  # noqa: PLC0415
 
-    places = [place for plan in plans for export in plan.exports for place in export.plan.destinations]
     state = [Path(given.settings.state_dir)] if given.settings.state_dir else []
-    names = taken_along(given.settings, (*places, Path.cwd() / CACHE_DIRECTORY, *state))
+    names = taken_along(given.settings, (*_places(plans), Path.cwd() / CACHE_DIRECTORY, *state))
     if names:
         given.talk.warn(
             f"{', '.join(names)}: what earlier builds wrote lies in the context, and COPY . takes it into the image\n"
@@ -184,7 +196,7 @@ def plan_targets(
     exports = [export for plan in plans for export in plan.exports]
     refuse_conflicts(exports)
     refuse_lost_caches(settings, exports)
-    refuse_unwritable(place for export in exports for place in export.plan.destinations)
+    refuse_unwritable(_places(plans))
     return plans
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
+from ocibuild_core.inputs import has_local_dockerfile, is_remote_context, secret_fields
+from ocibuild_core.places import find_dockerfile
+from ocibuild_core.plan import dockerfile_location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
+
+    from ocibuild_core.settings.model import BuildSettings
 
 _KINDS = {stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 _DEVICES = "/dev/"
@@ -36,6 +41,46 @@ def refuse_unwritable(destinations: Iterable[Path]) -> None:
                 why=f"it is a {kind}, and an output replaces what was at its place",
                 do="name a file; to keep nothing, leave the output out",
             )
+
+
+def refuse_replacing(settings: BuildSettings, files: Iterable[str], destinations: Iterable[Path]) -> None:
+    """Raise UsageError for what would put an output in the place of what the build is made from, or above it.
+
+    Args:
+        settings: what is built.
+        files: those that the settings were read from.
+        destinations: where outputs are to go; absolute.
+    """
+    sources = {os.path.realpath(path): what for path, what in _sources(settings, files) if os.path.lexists(path)}
+    for destination in destinations:
+        place = os.path.realpath(destination)
+        lost = next((path for path in sources if Path(path).is_relative_to(place)), None)
+        if lost:
+            raise UsageError(
+                f"an output cannot go to {destination}",
+                why=f"it would replace {sources[lost]}",
+                do="name another place: dest=PATH",
+            )
+
+
+def _sources(settings: BuildSettings, files: Iterable[str]) -> Iterator[tuple[str | Path, str]]:
+    """What a build reads that its user wrote, and what it is to him."""
+    if not is_remote_context(settings.context):
+        yield settings.context, "the context"
+        yield f"{settings.context}/.dockerignore", ".dockerignore"
+    for file in files:
+        yield file, f"the settings in {file}"
+    for path in (settings.target_file, settings.build_args_file, settings.labels_file):
+        if path:
+            yield path, f"{path}, which the build reads"
+    for fields in secret_fields(settings):
+        if not fields.get("env"):
+            yield fields.get("src", fields["id"]), f"the secret {fields['id']!r}"
+    if has_local_dockerfile(settings):
+        directory, name = dockerfile_location(settings)
+        for each in (find_dockerfile(f"{directory}/{name}"), f"{directory}/{name}.dockerignore"):
+            if each:
+                yield each, os.path.basename(each)  # noqa: PTH119  # as a user wrote it
 
 
 def _special(path: Path) -> str:

@@ -97,6 +97,7 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
                     provider_options=provider_values,
                     targets=targets,
                     launch=launch,
+                    files=[file.name for file in start.files],
                 )
             )
 
