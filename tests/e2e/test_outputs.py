@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tarfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -327,8 +328,32 @@ def test_a_full_disk_leaves_every_earlier_file(work: Path, run: ProgramRunner, s
     assert files_in(small_disk) == before
     assert sorted(path.name for path in small_disk.iterdir()) == ["digest", "image", "image.tar"]
     (work / "large").write_bytes(os.urandom(6_000_000))  # not even the archive fits
-    run("build", env=env, cwd=work).ended_with(6)
+    for argv in ((), ("-o", "docker,compression=zstd,dest=image/image.tar")):  # made here, and sent by BuildKit
+        told = run("build", *argv, env=env if not argv else {}, cwd=work).ended_with(6).stderr
+        assert f"cannot write {small_disk}/image.tar\n  why    No space left on device: 3." in told.replace(
+            "    no space", "    No space"
+        )
+        assert f"do     make room on the disk of {small_disk}, or write elsewhere: dest=PATH" in told
     assert files_in(small_disk) == before
+
+
+@pytest.mark.mounts
+def test_a_full_disk_below_the_engines_state_is_named(work: Path, run: ProgramRunner) -> None:
+    state = work.parent / "state"
+    state.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", state], check=True)
+    try:
+        (work / "large").write_bytes(os.urandom(30_000_000))
+        (work / "Dockerfile").write_text("FROM scratch\nCOPY large /\n")
+        remedy = f"do     make room in {state}, or choose another place with --state-dir"
+        with suppress(OSError), (state / "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(4096)):
+                pass
+        assert remedy in run("build", "--state-dir", str(state), ".", cwd=work).ended_with(5).stderr
+        (state / "filler").unlink()
+        assert remedy in run("build", "--state-dir", str(state), ".", cwd=work).ended_with(1).stderr
+    finally:
+        subprocess.run(["umount", state], check=True)
 
 
 def test_killed_while_exporting_every_earlier_file_is_as_it_was(work: Path, run: ProgramRunner) -> None:

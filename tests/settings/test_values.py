@@ -10,6 +10,7 @@ from ocibuild_core.settings.values import (
     parse_bool,
     parse_duration,
     parse_size,
+    show_size,
     split_go_path,
     split_list,
     split_mapping,
@@ -175,3 +176,10 @@ def test_what_is_no_pair(text: str) -> None:
 )
 def test_paths_are_taken_apart_as_go_does(path: str, parts: tuple[str, str]) -> None:
     assert split_go_path(path) == parts
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "0 kB"), (1000, "1 kB"), (4_200_000, "4.2 MB"), (2 * 10**9, "2.0 GB")]
+)
+def test_a_size_is_shown_in_the_unit_that_it_has(count: int, shown: str) -> None:
+    assert show_size(count) == shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
-from ocibuild_core.settings.values import parse_size
+from ocibuild_core.settings.values import parse_size, show_size
 
 if TYPE_CHECKING:
     from ocibuild_core.cache_directory import CacheDirectory
@@ -20,12 +20,12 @@ def keep_cache(cache: CacheDirectory, bound: int, talk: Talk) -> int:
     kept = cache.keep(bound)
     if kept.is_too_large:
         talk.warn(
-            f"{CACHE_DIRECTORY}/ stays empty: the cache of this build alone is larger than {bound / 1e6:.1f} MB; "
+            f"{CACHE_DIRECTORY}/ stays empty: the cache of this build alone is larger than {show_size(bound)}; "
             "--cache-size sets the bound"
         )
         return kept.size
     dropped = f", {kept.dropped} older dropped" if kept.dropped else ""
-    talk.say(f"{CACHE_DIRECTORY}/  build cache, {kept.size / 1e6:.1f} MB{dropped}")
+    talk.say(f"{CACHE_DIRECTORY}/  build cache, {show_size(kept.size)}{dropped}")
     return kept.size
 
 

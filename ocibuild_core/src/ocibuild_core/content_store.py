@@ -14,7 +14,6 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from ocibuild_core.errors import ExportError
 from ocibuild_core.export_records import BuildOutput
 from ocibuild_core.records import NamedTuple
 
@@ -80,7 +79,7 @@ def write_archive(store: Path, metadata: Mapping[str, object], output: BuildOutp
 
     Raises:
         NotStoredError: BuildKit has to send it; nothing was written.
-        ExportError: it cannot be written.
+        OSError: it cannot be written.
     """
     given = metadata.get("containerimage.descriptor")
     if not isinstance(given, dict):
@@ -95,10 +94,7 @@ def write_archive(store: Path, metadata: Mapping[str, object], output: BuildOutp
         files = [*image.files.values(), _text("index.json", index), _File("oci-layout", _LAYOUT, -1, len(_LAYOUT))]
         if output.type == "docker":
             files.append(_text("manifest.json", [_docker_entry(manifest, names) for manifest in manifests]))
-        try:
-            _write_tar(sorted(files), target)
-        except OSError as error:
-            raise ExportError("cannot write the archive", why=error.strerror or str(error)) from None
+        _write_tar(sorted(files), target)
 
 
 class _Image:

@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING
 from ocibuild_core.errors import BuildError, ExportError
 from ocibuild_core.failures import remedy_of_way
 from ocibuild_core.inputs import entitlements
+from ocibuild_core.places import free_bytes
+from ocibuild_core.settings.values import show_size
 
 if TYPE_CHECKING:
-    from ocibuild_core.auth.session import AuthSession
+    from pathlib import Path
+
     from ocibuild_core.errors import OcibuildError
+    from ocibuild_core.export_records import BuildOutput
     from ocibuild_core.exports import StagedOutputs
     from ocibuild_core.failures import Failure
-    from ocibuild_core.settings.model import BuildSettings
+    from ocibuild_core.plan import BuildPlan
+    from ocibuild_core.solving import Solving
 
 
-def explain(failure: Failure, session: AuthSession, said: str, settings: BuildSettings) -> list[OcibuildError]:
+def explain(failure: Failure, shared: Solving, said: str) -> list[OcibuildError]:
     """Why the solve failed: logins that failed meanwhile, then registries that refused, for those have a remedy."""
+    session = shared.session
     # Hosts that nobody could know beforehand (ONBUILD, frontends) fail when the helper is asked for them.
     failures = {str(error): error for error in session.failures.values()}
     if failures:
@@ -31,25 +37,38 @@ def explain(failure: Failure, session: AuthSession, said: str, settings: BuildSe
         return [_not_entitled(entitlement)]
     errors = failure.errors()
     if not errors:
-        return [BuildError("the build failed", why=failure.reason or said, do=_remedy(failure, settings))]
-    return [
-        BuildError(f"the build failed at {name!r}", why=text, do=_remedy_of(text, settings)) for name, text in errors
-    ]
+        return [BuildError("the build failed", why=failure.reason or said, do=_remedy(failure, shared))]
+    return [BuildError(f"the build failed at {name!r}", why=text, do=_remedy_of(text, shared)) for name, text in errors]
 
 
-def unwritten(failure: Failure, staged: StagedOutputs) -> list[OcibuildError]:
+def unwritten(failure: Failure, plan: BuildPlan, staged: StagedOutputs) -> list[OcibuildError]:
     """The files that the client could not write: it answers the daemon with the system's own words, path first."""
     return [
-        ExportError("cannot write the image", why=text.partition(f"{path}: ")[2])
+        cannot_write(plan, output, path, text.partition(f"{path}: ")[2])
         for name, text in failure.errors()
-        for path in staged.files.values()
+        for output, path in staged.files.items()
         if name.startswith("exporting ") and f"{path}: " in text
     ]
 
 
-def _remedy_of(text: str, settings: BuildSettings) -> str:
+def cannot_write(plan: BuildPlan, output: BuildOutput, path: Path, why: str) -> ExportError:
+    """For a file that is made beside its place, under a name that says nothing to anybody."""
+    places = [place for export in plan.exports if output in export.plan.outputs for place in export.plan.destinations]
+    named = str(places[0]) if places else "the image"
+    do = ""
+    if why.lower().startswith("no space left"):
+        room = show_size(free_bytes(path.parent) + path.stat().st_size) if path.exists() else "nothing"
+        why = f"{why}: {room} was free for it"
+        disk = places[0].parent if places else path.parents[2]
+        do = f"make room on the disk of {disk}, or write elsewhere: dest=PATH"
+    return ExportError(f"cannot write {named}", why=why, do=do)
+
+
+def _remedy_of(text: str, shared: Solving) -> str:
     """For one vertex's error. How registries are spoken to is told to an engine of our own alone."""
-    return _lacking_key(text) or ("" if settings.addr else remedy_of_way(text))
+    return (
+        _lacking_key(text) or shared.engine.remedy(text) or ("" if shared.given.settings.addr else remedy_of_way(text))
+    )
 
 
 def _lacking_key(text: str) -> str:
@@ -67,10 +86,11 @@ def _not_entitled(entitlement: str) -> BuildError:
     )
 
 
-def _remedy(failure: Failure, settings: BuildSettings) -> str:
-    """For a build that a daemon elsewhere refused as a whole: one does so that allows no such entitlement."""
+def _remedy(failure: Failure, shared: Solving) -> str:
+    """For a build that failed as a whole: a daemon elsewhere refuses one that asks for more than it allows."""
+    settings = shared.given.settings
     allowed = entitlements(settings)
     if not settings.addr or not allowed or failure.reason:
-        return ""
+        return shared.engine.remedy(failure.reason)
     named = ", ".join(allowed)
     return f"see that the BuildKit at {settings.addr} has {named} among its insecure-entitlements (buildkitd.toml)"

@@ -72,6 +72,12 @@ def unreadable(path: Path | str) -> str:
     return "" if os.access(path, os.R_OK) else "Permission denied"
 
 
+def free_bytes(directory: Path | str) -> int:
+    """What this user can still write on the disk of a directory. Raises OSError."""
+    found = os.statvfs(directory)
+    return found.f_bavail * found.f_frsize
+
+
 def named_in_ascii(path: Path | str) -> str:
     """A name of the place for BuildKit's client, which sends the path of a local cache as a header of HTTP/2.
 

@@ -18,6 +18,7 @@ from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from ocibuild_core.auth.redact import Redactor
     from ocibuild_core.auth.session import AuthSession
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ocibuild_core.cache_directory import CacheDirectory
     from ocibuild_core.display import MaskingStream
     from ocibuild_core.engine import Engine
+    from ocibuild_core.export_records import BuildOutput
     from ocibuild_core.exports import StagedOutputs
     from ocibuild_core.image_args import ImageArgument
     from ocibuild_core.plan import BuildPlan
@@ -59,10 +61,19 @@ def solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[st
     if store:
         try:
             for output in taken:
-                write_archive(store, metadata, output, staged.files[output])
+                _write(store, metadata, output, staged.files[output], plan)
         except NotStoredError:
             metadata = _solve(shared, plan, staged)
     return {**metadata, **_attested(shared.engine, metadata, settings)}
+
+
+def _write(store: Path, metadata: Mapping[str, object], output: BuildOutput, path: Path, plan: BuildPlan) -> None:
+    try:
+        write_archive(store, metadata, output, path)
+    except OSError as error:
+        from ocibuild_core.explaining import cannot_write  # noqa: PLC0415  # only for a failure
+
+        raise cannot_write(plan, output, path, error.strerror or str(error)) from None
 
 
 def _attested(engine: Engine, metadata: Mapping[str, object], settings: BuildSettings) -> Mapping[str, object]:
@@ -103,7 +114,7 @@ def _solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[s
         _tell_pushes(given.talk, plan, failure)
         from ocibuild_core.explaining import explain, unwritten  # noqa: PLC0415  # only for a failure
 
-        raise_all(unwritten(failure, staged) or explain(failure, session, said, given.settings))
+        raise_all(unwritten(failure, plan, staged) or explain(failure, shared, said))
     if given.settings.check:
         _refuse_unbuildable(shared, arguments)
     if has_failed:
@@ -126,7 +137,7 @@ def _refuse_unbuildable(shared: Solving, arguments: Sequence[str]) -> None:
     if code != 0:
         from ocibuild_core.explaining import explain  # noqa: PLC0415  # only for a failure
 
-        raise_all(explain(failure, session, f"buildctl ended with exit code {code}", given.settings))
+        raise_all(explain(failure, shared, f"buildctl ended with exit code {code}"))
 
 
 def _masking(progress: str, redactor: Redactor) -> MaskingStream:

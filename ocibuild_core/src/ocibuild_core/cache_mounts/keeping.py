@@ -17,6 +17,7 @@ from ocibuild_core.errors import EngineError, ExportError
 from ocibuild_core.inputs import is_remote_context, platform_arguments
 from ocibuild_core.needs import dockerfile_text
 from ocibuild_core.places import is_directory
+from ocibuild_core.settings.values import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -105,7 +106,7 @@ class CacheMounts:
         except OSError as error:
             raise ExportError(f"cannot keep cache mounts in {self._path}", why=error.strerror or str(error)) from None
         told = f", {dropped} older dropped" if dropped else ""
-        talk.say(f"{self._path.parent.name}/{self._path.name}/  cache mounts, {size / 1e6:.1f} MB{told}")
+        talk.say(f"{self._path.parent.name}/{self._path.name}/  cache mounts, {show_size(size)}{told}")
 
     def _run(self, direction: str, given: Sequence[Path | None], *, most_bytes: int) -> Desk:
         """One solve with the courier in its step. Raises EngineError."""

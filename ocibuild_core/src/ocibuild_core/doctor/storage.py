@@ -12,7 +12,8 @@ from ocibuild_core.doctor.checks import failure, fine, warning
 from ocibuild_core.engine.config import reserved_space
 from ocibuild_core.engine.settings import DEFAULT_MAX_CACHE
 from ocibuild_core.errors import EngineError
-from ocibuild_core.places import is_directory, working_directory
+from ocibuild_core.places import free_bytes, is_directory, working_directory
+from ocibuild_core.settings.values import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,22 +102,15 @@ def _room(place: Path, least: int, better: int, *, do: str) -> Finding:
     while not is_directory(place):
         place = place.parent  # a throw-away directory that is gone already
     found = os.statvfs(place)
-    free = found.f_bavail * found.f_frsize
+    free = free_bytes(place)
     # Some file systems count no files, and say so by 0 of 0.
     is_short_of_files = bool(found.f_files) and found.f_favail < _LEAST_INODES
-    text = f"{place} has {_size(free)} free"
+    text = f"{place} has {show_size(free)} free"
     if free <= least or (found.f_files and not found.f_favail):
         return failure(text if free <= least else f"{place} has room for no more files", do=do)
     if is_short_of_files:
         return warning(f"{place} has room for {found.f_favail} more files only", do=do)
     return warning(text, do=do) if free < better else fine(text)
-
-
-def _size(count: int) -> str:
-    for unit, size in (("GB", 10**9), ("MB", 10**6)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count // 1000} kB"
 
 
 def _file_system(scene: Scene, path: Path) -> str:

@@ -104,6 +104,11 @@ class Engine(ABC):
     def _watch(self) -> Watch:
         """How its end is noticed during a solve."""
 
+    def remedy(self, text: str) -> str:
+        """What is to be done about a step that failed with these words, where it is the engine's place; else empty."""
+        del text
+        return ""
+
     def content_store(self) -> Path | None:
         """The directory of images' blobs, with one for each digest algorithm in it; None when we cannot read it.
 

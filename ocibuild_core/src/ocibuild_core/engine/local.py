@@ -20,6 +20,7 @@ from ocibuild_core.engine.process import Capture, capture
 from ocibuild_core.engine.solve import Solver, signal_name
 from ocibuild_core.engine.versions import CACHE_LIMIT, Version, check_features, parse_version, show_version
 from ocibuild_core.errors import EngineError
+from ocibuild_core.places import free_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from ocibuild_core.engine.state import State
     from ocibuild_core.engine.versions import Feature
 
+_NO_ROOM = "no space left on device"
+_LEAST_ROOM = 1_000_000
+"""Bytes without which no daemon starts: its databases are larger."""
 _POLL = 0.002
 """Seconds between looks while the daemon does not listen yet; from then on it wakes us."""
 _CLIENT_PATIENCE = 10.0
@@ -247,7 +251,13 @@ class LocalEngine(Engine):
             return ""
         return f"mend {self._programs.buildkitd}, or take it off PATH and: pip install {WHEEL}"
 
+    def remedy(self, text: str) -> str:
+        """See `Engine`."""
+        place = self._state.lease.path
+        return f"make room in {place}, or choose another place with --state-dir" if _NO_ROOM in text else ""
+
     def _remedy(self, text: str) -> str:
-        if "no space left on device" in text:
-            return f"make room in {self._state.lease.path}, or choose another place with --state-dir"
+        # A disk that is full from the start has no room for the log either.
+        if remedy := self.remedy(text if free_bytes(self._state.lease.path) > _LEAST_ROOM else _NO_ROOM):
+            return remedy
         return rootless.remedy(text) if self._programs.rootlesskit else remedy_of_root(text)

@@ -56,6 +56,18 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
+def show_size(count: int) -> str:
+    """Bytes as people read them.
+
+    >>> show_size(1500), show_size(4_200_000)
+    ('1 kB', '4.2 MB')
+    """
+    for unit, size in (("GB", 10**9), ("MB", 10**6)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count // 1000} kB"
+
+
 def split_list(text: str) -> tuple[str, ...]:
     """Items between commas, untrimmed, empty ones kept; `{…}` protects the commas inside.
 
