@@ -143,9 +143,16 @@ def test_without_or_with_a_wrong_certificate_nothing_is_built(
     stranger = write_client(Authority("stranger"), authority, sandbox / "stranger")
     deceived = write_client(authority, Authority("stranger"), sandbox / "deceived")
     only_ca = ("--addr", daemon.address, "--tlscacert", str(daemon.certificates / "ca.pem"))
-    for argv in (("--addr", daemon.address), only_ca, flags(daemon, stranger), flags(daemon, deceived)):
+    for argv, do in (
+        (("--addr", daemon.address), "--tlsdir"),
+        (only_ca, "give one of a CA that it trusts with --tlscert and --tlskey"),
+        (flags(daemon, stranger), "give one of a CA that it trusts with --tlscert and --tlskey"),
+        (flags(daemon, deceived), "name the CA that signed the daemon's certificate: --tlscacert FILE"),
+        ((*flags(daemon), "--tlsservername", "other"), "say which name is in the daemon's certificate"),
+    ):
         result = run("build", *argv, "--start-timeout", "5s", ".", cwd=work).ended_with(5)
         assert f"the BuildKit at {daemon.address} cannot be reached" in result.stderr
+        assert do in result.stderr.partition("\n  do     ")[2], result.stderr
     assert "certificate" in result.stderr
     assert earlier(work)
 
@@ -165,6 +172,18 @@ def test_an_entitlement_that_the_daemon_does_not_allow_is_told_with_where_to_all
     said = f"see that the BuildKit at {daemon.address} has security.insecure among its insecure-entitlements"
     assert said in result.stderr
     assert earlier(work)
+
+
+def test_the_program_that_reaches_an_address_is_named(work: Path, run: ProgramRunner) -> None:
+    argv = ("build", "--addr", "docker-container://x", ".")
+    result = run(*argv, cwd=work, env={"PATH": str(PROGRAMS)}).ended_with(5)
+    assert "do     install docker, by which such an address is reached" in result.stderr
+
+
+def test_a_state_directory_is_none_of_an_engine_elsewhere(work: Path, run: ProgramRunner, daemon: Daemon) -> None:
+    result = run("build", *flags(daemon), "--state-dir", "state", ".", cwd=work).ended_with(2)
+    assert "cannot be configured from here\n  why    asked for: --state-dir" in result.stderr
+    run("build", *flags(daemon), ".", cwd=work, env={"OCIBUILD_STATE_DIR": "state"}).succeeded()
 
 
 def test_a_missing_file_is_said_before_anything_is_asked(work: Path, run: ProgramRunner, sandbox: Path) -> None:

@@ -74,6 +74,8 @@ def _listed(table: Tables, key: str) -> list[object]:
 def _refuse(settings: BuildSettings) -> None:
     """A BuildKit that runs already has a configuration; what is asked of it here would be lost in silence."""
     asked = [settings.origin(name) for name in _OF_THE_DAEMON if getattr(settings, name)]
+    if settings.origin("state_dir").startswith("--"):  # a variable may be there for other runs
+        asked.append(settings.origin("state_dir"))
     if asked:
         raise UsageError(
             f"the BuildKit at {settings.addr} runs already and cannot be configured from here",

@@ -28,12 +28,30 @@ if TYPE_CHECKING:
 _UNKNOWN_QUESTION = b"Unimplemented"
 """What a BuildKit answers that is too old to be asked for its version (gRPC's status code)."""
 _PATIENCE_AFTER_FAILURE = 5.0
-
+_CLOSING = "error: "
+"""How buildctl begins its last word."""
 
 _WANTS_TLS = ("EOF", "connection reset by peer", "server preface")
 """What Go's gRPC says of a server that hangs up on a greeting without TLS."""
 _SPEAKS_NO_TLS = "first record does not look like a TLS handshake"
 """crypto/tls in Go, of a server that answers in plain."""
+_NO_PROGRAM = "executable file not found in $PATH"
+"""os/exec in Go."""
+_NAME_CA = "name the CA that signed the daemon's certificate: --tlscacert FILE (BUILDKIT_TLS_CACERT), or --tlsdir"
+_NAME_SERVER = "say which name is in the daemon's certificate: --tlsservername NAME (BUILDKIT_TLS_SERVERNAME)"
+_NAME_CLIENT = (
+    "it hangs up, as a daemon does that does not trust the client's certificate: give one of a CA that it trusts with "
+    "--tlscert and --tlskey (BUILDKIT_TLS_CERT, BUILDKIT_TLS_KEY), or --tlsdir"
+)
+_OF_CERTIFICATES = (
+    ("x509: certificate signed by unknown authority", _NAME_CA),
+    ("x509: certificate is valid for", _NAME_SERVER),
+    ("x509: certificate is not valid for", _NAME_SERVER),
+    ("x509: cannot validate certificate for", _NAME_SERVER),
+    # A client of TLS 1.3 may have sent its greeting before it reads the refusal: then it finds the connection closed.
+    *((mark, _NAME_CLIENT) for mark in ("remote error: tls: ", "broken pipe", *_WANTS_TLS)),
+)
+"""What crypto/tls and crypto/x509 in Go say of the daemon's certificate, or the daemon of the client's."""
 
 
 def reach(settings: EngineSettings) -> RemoteEngine:
@@ -98,7 +116,7 @@ class RemoteEngine(Engine):
             return
         code, printed = self._greeting.result(self._deadline)
         self._greeting = None
-        self._printed = printed.decode(errors="replace")
+        self._printed = printed.decode(errors="replace").removeprefix(_CLOSING)
         if code and _UNKNOWN_QUESTION not in printed:
             said = self._printed.strip() or f"no answer within {self._settings.start_timeout:g} s"
             raise EngineError(
@@ -147,9 +165,14 @@ class RemoteEngine(Engine):
 
 
 def _remedy(settings: EngineSettings, said: str) -> str:
+    program = program_of(settings.addr or "")
+    if program and _NO_PROGRAM in said:
+        return f"install {program}, by which such an address is reached, or put it on PATH"
     is_tcp = (settings.addr or "").startswith("tcp://")
     if is_tcp and settings.tls is None and any(mark in said for mark in _WANTS_TLS):
         return "it hangs up, as a daemon does that wants TLS: give --tlsdir, or --tlscacert, --tlscert and --tlskey"
     if is_tcp and settings.tls and _SPEAKS_NO_TLS in said:
         return "it speaks no TLS: leave out --tls… (and BUILDKIT_TLS_…), or start it with --tlscert and --tlskey"
+    if is_tcp and settings.tls and (found := next((remedy for mark, remedy in _OF_CERTIFICATES if mark in said), "")):
+        return found
     return "check the address and that it runs, or leave out --addr (and BUILDKIT_HOST) to start one here"
