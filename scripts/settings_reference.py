@@ -83,7 +83,8 @@ def _params() -> str:
         "",
         "Booleans are `1 t T TRUE true True` and `0 f F FALSE false False`. Lists split at commas, except between `{`",
         "and `}`; a JSON array is a list, too, as Concourse makes one of a YAML list in `params`, and where pairs are",
-        "expected, so is an object. Variables that begin with a prefix are taken as they are, one pair each.",
+        "expected, so is an object. In a request and in YAML a list may also be such a text, and pairs a mapping or a",
+        "list of `key=value`. Variables that begin with a prefix are taken as they are, one pair each.",
     ]
     keys = {field.name: key for key, field in yaml_fields()}
     for group in GROUPS:

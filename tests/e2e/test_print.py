@@ -73,3 +73,17 @@ def test_a_reader_that_has_gone_is_no_fault(work: Path, run: ProgramRunner) -> N
         argv = [str(PROGRAMS / "build"), "--print", "."]
         result = subprocess.run(argv, cwd=work, env=run.env(), stdout=closed, stderr=subprocess.PIPE, check=False)
     assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_a_file_of_settings_with_another_ending_is_told(work: Path, run: ProgramRunner) -> None:
+    (work / "ocibuild.yaml").write_text("labels: {a: 1}\n")
+    warning = "warning: ocibuild.yaml is not read: call it ocibuild.yml, or name it with --config"
+    assert warning in run("build", "--print", ".", cwd=work).succeeded().stderr
+    assert warning not in run("build", "--print", "--config", "ocibuild.yaml", ".", cwd=work).succeeded().stderr
+
+
+def test_each_of_several_errors_is_marked_as_one(work: Path, run: ProgramRunner) -> None:
+    result = run("build", "--secret", "id=a,src=missing", "--ssh", "default", ".", cwd=work).ended_with(2)
+    summaries = [line for line in result.stderr.splitlines() if not line.startswith(" ")]
+    assert len(summaries) == 2
+    assert all(line.startswith("error: ") for line in summaries)

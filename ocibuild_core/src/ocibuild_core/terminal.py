@@ -43,8 +43,8 @@ class Talk:
         self._stream = stream or sys.stderr
 
     def error(self, text: object) -> None:
-        """Always shown."""
-        self._write(f"error: {text}")
+        """Always shown; of several each is marked as one. What belongs to one is indented."""
+        self._write("\n".join(line if line.startswith(" ") else f"error: {line}" for line in str(text).split("\n")))
 
     def warn(self, text: object) -> None:
         """Shown unless -q."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocibuild_core.places import working_directory
+from ocibuild_core.places import is_file, working_directory
 from ocibuild_core.records import NamedTuple
+from ocibuild_core.settings.documents import FOUND_NAME
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import CommandLine, Document, Environment
 from ocibuild_core.settings.values import parse_bool
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from ocibuild_core.cli.line import Line
     from ocibuild_core.cli.start import Start
     from ocibuild_core.settings.model import BuildSettings
+
+
+_MISNAMED = FOUND_NAME.replace(".yml", ".yaml")
 
 
 class Settled(NamedTuple):
@@ -48,7 +52,13 @@ def settle(start: Start, line: Line) -> Settled:
         f"{name}={start.env[name]!r} is ignored: it is not a boolean, so it seems to be meant for another program"
         for name in foreign
     )
-    return Settled(settings=settings, env=env, warnings=(*warnings, *passed_over))
+    return Settled(settings=settings, env=env, warnings=(*warnings, *passed_over, *_misnamed(start)))
+
+
+def _misnamed(start: Start) -> tuple[str, ...]:
+    """Who writes `.yaml` everywhere would wonder."""
+    is_unread = is_file(_MISNAMED) and all(file.name != _MISNAMED for file in start.files)
+    return (f"{_MISNAMED} is not read: call it {FOUND_NAME}, or name it with --config",) if is_unread else ()
 
 
 def _foreign_debug(env: Mapping[str, str]) -> tuple[str, ...]:

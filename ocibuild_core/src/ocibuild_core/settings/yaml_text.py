@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
 
@@ -19,7 +19,17 @@ def parse_values(text: str, *, named: str) -> object:
     import yaml  # 20 ms that only YAML costs
 
     class Loader(yaml.SafeLoader):
-        """Leaves to each setting what a number in it means."""
+        """Leaves to each setting what a number in it means; takes no key twice, of which the last would count."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002  # theirs
+            found: set[str] = set()
+            for key in (key for key, _ in node.value if isinstance(key.value, str)):
+                if key.value in found:
+                    why = "of two that are the same the first would not count"
+                    where = f"line {key.start_mark.line + 1}"
+                    raise UsageError(f"{named}, {where}: a key that is there already", why=why, do="leave one out")
+                found.add(key.value)
+            return super().construct_mapping(node, deep=deep)
 
     def as_written(construct: Callable[[yaml.SafeLoader, yaml.ScalarNode], object]) -> Callable[..., str]:
         def read(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
