@@ -65,11 +65,13 @@ def test_the_environment_says_nothing_of_what_is_built(task: Task) -> None:
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"target": 5}, "request: target: int where a text is expected"),
-        ({"build_args": {"A": 1}}, "request: build_args: int where a text is expected"),
-        ({"debug": "yes"}, "request: debug: str where true or false is expected"),
-        ({"labels": True}, "request: labels: bool where"),
-        ([], "request: config: list where an object is expected"),
+        ({"target": 5}, "request: target: a number where a text is expected"),
+        ({"build_args": {"A": 1}}, "request: build_args: a number where a text is expected"),
+        ({"debug": "yes"}, "request: debug: a text where true or false is expected"),
+        ({"labels": True}, "request: labels: a boolean where"),
+        ([], "request: config: a list where an object is expected"),
+        ({"target": [1, "a"]}, "request: target: a number where"),
+        ({"target": ["a"]}, "request: target: a list where a text is expected\n"),
         ({"dockerfile": "-"}, "stdin is already read by the request"),
     ],
 )
@@ -81,6 +83,10 @@ def test_a_wrong_type_is_an_error_and_nothing_is_answered(config: object, says: 
 @pytest.mark.parametrize("stdin", ["", "{", "[]", '{"config": {}}', '{"response_path": "missing/x"}'])
 def test_a_malformed_request_is_an_error(stdin: str, task: Task) -> None:
     assert task.send(stdin).ended_with(2).stdout == ""
+
+
+def test_what_is_no_request_is_named_as_json_does(task: Task) -> None:
+    assert "the request on stdin is null where an object is expected" in task.send("null").ended_with(2).stderr
 
 
 def test_a_failed_build_is_not_answered(task: Task) -> None:

@@ -182,5 +182,5 @@ def test_a_found_file_may_not_choose_what_is_written() -> None:
 
 def test_a_request_matches_keys_in_any_case_and_checks_types() -> None:
     assert resolve([Document({"Target": "x"}, "request", is_request=True)]).target == "x"
-    with pytest.raises(UsageError, match="request: debug: str where true or false"):
+    with pytest.raises(UsageError, match="request: debug: a text where true or false"):
         resolve([Document({"debug": "true"}, "request", is_request=True)])

@@ -47,6 +47,7 @@ def lacking_sources(settings: BuildSettings, env: Mapping[str, str]) -> list[Usa
 
 def _no_dockerfile(path: Path, *, do: str) -> UsageError:
     if is_directory(path):
+        do = f"name the file in it: --file {path}/Dockerfile"
         return UsageError(f"{path} is a directory where the Dockerfile is expected", do=do)
     other = path.with_name("Containerfile")
     if path.name == "Dockerfile" and is_file(other):

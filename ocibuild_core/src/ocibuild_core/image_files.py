@@ -50,14 +50,21 @@ def prepare_images(settings: BuildSettings, staging: Staging, temporary: Path) -
         try:
             digest = _link_layout(path, layout) if path.is_dir() else _unpack_archive(path, layout)
         except (OSError, tarfile.TarError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "it is damaged"
             raise UsageError(
                 f"{pair.origin}: {pair.value} is no image",
-                why=why,
+                why=_reason(error, path),
                 do="give the archive of `docker save`, or the directory of an OCI layout",
             ) from None
         images.append(ImageArgument(name=pair.key, reference=references[pair.key], layout=layout, digest=digest))
     return images
+
+
+def _reason(error: Exception, path: Path) -> str:
+    if isinstance(error, FileNotFoundError) and path.is_dir():
+        return "it is a directory, and there is no OCI layout in it"
+    if isinstance(error, tarfile.ReadError) and "\n" in str(error):  # a line for each way to compress that it tried
+        return "it is no tar archive"
+    return (error.strerror if isinstance(error, OSError) else "") or str(error) or "it is damaged"
 
 
 def _link_layout(source: Path, layout: Path) -> str:

@@ -21,6 +21,7 @@ from ocibuild_core.records import NamedTuple
 from ocibuild_core.selection import select_plugins
 from ocibuild_core.settings.reserved import reserved_spellings
 from ocibuild_core.settings.table import FIELDS
+from ocibuild_core.settings.values import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,7 @@ def read_request(content: bytes) -> Request:
         do = 'pipe {"response_path": "…", "config": {…}} in'
         raise UsageError(f"the {_NAME} on stdin is no JSON", do=do) from None
     if not isinstance(value, dict):
-        raise UsageError(f"the {_NAME} on stdin is a JSON {type(value).__name__} where an object is expected")
+        raise UsageError(f"the {_NAME} on stdin is {kind_of(value)} where an object is expected")
     response_path = _member(value, "response_path", str, "a text")
     if not response_path:
         raise UsageError(f"{_NAME}: response_path is missing", do="name the file that is written at the end")
@@ -121,7 +122,7 @@ def _member(value: Mapping[str, Any], key: str, kind: type, wanted: str) -> Any:
     """The value of a key in any case, None without one."""
     found = next((item for name, item in value.items() if name.lower() == key), None)
     if found is not None and not isinstance(found, kind):
-        raise UsageError(f"{_NAME}: {key}: {type(found).__name__} where {wanted} is expected")
+        raise UsageError(f"{_NAME}: {key}: {kind_of(found)} where {wanted} is expected")
     return found
 
 

@@ -11,6 +11,7 @@ from ocibuild_core.settings.fields import LISTS, Field, Kind, Scope
 from ocibuild_core.settings.model import Pair
 from ocibuild_core.settings.values import (
     json_items,
+    kind_of,
     parse_bool,
     parse_duration,
     parse_size,
@@ -151,9 +152,8 @@ def _refuse_outside(path: str, file: str, origin: str) -> None:
 def _refuse_numbers(value: object, origin: str) -> None:
     """A request is made by a program: a number where a text belongs is a mistake there, people leave out quotes."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else (value,)
-    found = next((item for item in items if isinstance(item, int | float) and not isinstance(item, bool)), None)
-    if found is not None:
-        raise UsageError(f"{origin}: {type(found).__name__} where a text is expected", do="put the value in quotes")
+    if any(isinstance(item, int | float) and not isinstance(item, bool) for item in items):
+        raise UsageError(f"{origin}: a number where a text is expected", do="put the value in quotes")
 
 
 def parse_text(field: Field, text: str, origin: str) -> object:  # noqa: PLR0911  # one return a kind
@@ -212,12 +212,13 @@ def _scalar(value: object, origin: str) -> str:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise UsageError(f"{origin}: {type(value).__name__} where a text is expected", do="put the value in quotes")
+    do = "" if isinstance(value, dict | list) else "put the value in quotes"
+    raise UsageError(f"{origin}: {kind_of(value)} where a text is expected", do=do)
 
 
 def _wrong_type(field: Field, value: object, origin: str) -> UsageError:
-    wanted = {Kind.BOOL: "true or false", Kind.PAIRS: "a map or a list of key=value"}[field.kind]
-    return UsageError(f"{origin}: {type(value).__name__} where {wanted} is expected")
+    wanted = {Kind.BOOL: "true or false", Kind.PAIRS: "a mapping or a list of key=value"}[field.kind]
+    return UsageError(f"{origin}: {kind_of(value)} where {wanted} is expected")
 
 
 def _choice(field: Field, text: str) -> str:
@@ -230,7 +231,7 @@ def _pair(text: str, origin: str) -> Pair:
     try:
         key, value = split_pair(text)
     except ValueError as error:
-        raise UsageError(f"{origin}: {error}", do=f"write {origin} NAME=VALUE") from None
+        raise UsageError(f"{origin}: {error}", do="write NAME=VALUE") from None
     return Pair(key=key, value=value, origin=origin)
 
 

@@ -23,6 +23,16 @@ _LONGEST_HOURS = 7 * 24
 """What every way to wait takes: the kernel's poll(2) counts milliseconds in 31 bits."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
+_KINDS = {
+    "NoneType": "null",
+    "bool": "a boolean",
+    "int": "a number",
+    "float": "a number",
+    "str": "a text",
+    "dict": "a mapping",
+    "list": "a list",
+}
+
 
 def parse_bool(text: str) -> bool:
     """The spellings of Go's strconv.ParseBool and no others (https://pkg.go.dev/strconv#ParseBool)."""
@@ -111,13 +121,19 @@ def items_of(value: dict[Any, object] | Sequence[object]) -> tuple[str, ...]:
     return tuple(map(_item, value))
 
 
+def kind_of(value: object) -> str:
+    """What a value of JSON or YAML is, in words of its writer and not of Python."""
+    name = type(value).__name__
+    return _KINDS.get(name, f"a {name}")
+
+
 def scalar_text(value: object) -> str:
     """The text of a scalar, as one would write it in the environment."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise ValueError(f"a {type(value).__name__} where a text is expected: put it in quotes")
+    raise ValueError(f"{kind_of(value)} where a text is expected: put it in quotes")
 
 
 def _item(value: object) -> str:
