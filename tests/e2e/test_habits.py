@@ -92,3 +92,19 @@ def test_a_secret_may_be_named_in_a_file_of_settings(work: Path, run: ProgramRun
     assert files_of(work)["seen"] == b"5\n"
     (work / "ocibuild.yml").write_text(f"secret-files:\n  it: {work.parent}/it\n")
     assert "not allowed in a file that lies beside" in run("build", ".", cwd=work).ended_with(2).stderr
+
+
+def test_attest_and_call_mean_what_they_mean_in_buildx(work: Path, run: ProgramRunner) -> None:
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    run("build", "--attest", "type=provenance,mode=max", "-o", "local,dest=out", ".", cwd=work).succeeded()
+    assert (work / "out" / "provenance.json").exists()
+    run("build", "--attest", "type=provenance,disabled=true", "-o", "./out", "--call=build", ".", cwd=work).succeeded()
+    assert not (work / "out" / "provenance.json").exists()
+    (work / "Dockerfile").write_text("from scratch\nCOPY Dockerfile /\n")
+    assert "the Dockerfile has 1 warning" in run("build", "--call", "check", ".", cwd=work).ended_with(1).stderr
+
+
+def test_a_label_may_have_no_value(work: Path, run: ProgramRunner) -> None:
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    run("build", "--label", "bare", "--label", "a=1", ".", cwd=work, env={"bare": "x"}).succeeded()
+    assert read_image(work / "image" / "image.tar").config["config"]["Labels"] == {"bare": "", "a": "1"}

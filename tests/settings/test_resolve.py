@@ -97,7 +97,7 @@ def test_a_build_argument_without_a_value_takes_it_from_the_environment_or_is_le
     assert arguments(settings.build_args) == {"TOKEN": "t"}
 
 
-@pytest.mark.parametrize("name", ["labels", "annotations", "image_args", "build_contexts", "registry_certs"])
+@pytest.mark.parametrize("name", ["annotations", "image_args", "build_contexts", "registry_certs"])
 def test_any_other_flag_without_a_value_is_an_error(name: str) -> None:
     with pytest.raises(UsageError, match="an item without '='"):
         settle({"TOKEN": "t"}, {name: ("TOKEN",)})

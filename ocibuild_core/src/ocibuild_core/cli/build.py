@@ -59,10 +59,12 @@ def command_for(start: Start) -> click.Command:
 def _command(start: Start, catalog: Catalog) -> click.Command:
 
     def run(**values: Any) -> None:  # noqa: ANN401  # click hands over whatever the flags gave
+        from ocibuild_core.cli.foreign_flags import with_buildx_flags  # noqa: PLC0415  # as above
         from ocibuild_core.cli.run import run_build  # noqa: PLC0415  # `--help` has no need of it
         from ocibuild_core.cli.settle import settle  # noqa: PLC0415
         from ocibuild_core.engine import launch  # noqa: PLC0415
 
+        values = with_buildx_flags(values)
         form = "json" if values["json"] else "text"
         if values["json"] and not (values["show"] or values["explain"]):
             raise UsageError(

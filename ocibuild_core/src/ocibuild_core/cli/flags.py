@@ -31,6 +31,15 @@ class GroupedOption(click.Option):
 class GroupedCommand(click.Command):
     """A command whose help lists its flags under headings: the table's, the plugins', then what is seldom needed."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; a flag of docker's that there is not here gets an answer of its own, no guess."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            from ocibuild_core.cli.foreign_flags import refusal_of  # noqa: PLC0415  # only for a message
+
+            raise refusal_of(error.option_name) or error from None
+
     def get_help(self, ctx: click.Context) -> str:
         """The help, as wide as the terminal within click's bounds; click itself would load shutil to ask for that."""
         ctx.terminal_width = max(min(_columns(), ctx.max_content_width or _WIDEST) - 2, 50)
@@ -72,8 +81,16 @@ def build_flags() -> Sequence[click.Parameter]:
         help="Print the settings, where each came from, and buildctl's command; build nothing.",
         group=DISPLAY,
     )
+    attest = GroupedOption(
+        ["--attest"],
+        metavar="type=TYPE[,ATTRS]",
+        multiple=True,
+        help="The same as --provenance and --sbom: type=provenance,mode=max.",
+        group=RARE,
+    )
+    call = GroupedOption(["--call"], metavar="WHAT", help="check is the same as --check.", group=RARE)
     as_json = GroupedOption(["--json"], is_flag=True, help="With --print or --explain: as JSON.", group=DISPLAY)
-    return [argument, *flags, explain, config, show, as_json, verbose, quiet]
+    return [argument, *flags, attest, call, explain, config, show, as_json, verbose, quiet]
 
 
 def _flag(field: Field) -> GroupedOption:

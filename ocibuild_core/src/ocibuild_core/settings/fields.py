@@ -59,6 +59,7 @@ class Field(NamedTuple):
         request: the key in the Concourse task's request; empty when it has none.
         metavar: what stands for the value in `--help`.
         is_name_enough: PAIRS alone: a flag's `NAME` means the value that the environment has for it.
+        is_value_optional: PAIRS alone: a flag's `NAME` means an empty value.
         default: what holds when nobody sets it.
     """
 
@@ -75,6 +76,7 @@ class Field(NamedTuple):
     choices: tuple[str, ...] = ()
     default: object = None
     is_name_enough: bool = False
+    is_value_optional: bool = False
 
 
 def four_spellings(name: str) -> tuple[str, ...]:

@@ -6,7 +6,18 @@ from ocibuild_core.conflicts import Reserved
 from ocibuild_core.settings.table import FIELDS
 
 # Flags that no setting stands behind.
-_OTHER_FLAGS = ("--explain", "--print", "--json", "--verbose", "--quiet", "--config", "--version", "--help")
+_OTHER_FLAGS = (
+    "--attest",
+    "--call",
+    "--explain",
+    "--print",
+    "--json",
+    "--verbose",
+    "--quiet",
+    "--config",
+    "--version",
+    "--help",
+)
 
 
 def reserved_spellings() -> Reserved:

@@ -53,7 +53,8 @@ class CommandLine(NamedTuple):
         origin = field.flags[0] if field.flags else "the argument " + field.name.upper()
         if field.kind is Kind.PAIRS:
             read = self._pair_or_name if field.is_name_enough else _pair
-            pairs = (read(text, origin) for text in _texts(value))
+            more = "=" if field.is_value_optional else ""
+            pairs = (read(text if "=" in text else f"{text}{more}", origin) for text in _texts(value))
             return Found(tuple(pair for pair in pairs if pair), origin)
         if field.kind in LISTS:
             return Found(tuple(_texts(value)), origin)

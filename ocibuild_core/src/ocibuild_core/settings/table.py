@@ -85,7 +85,8 @@ FIELDS: tuple[Field, ...] = (
         env=four_spellings("LABELS"),
         prefix="LABEL_",
         request="labels",
-        metavar="NAME=VALUE",
+        metavar="NAME[=VALUE]",
+        is_value_optional=True,
         default=(),
     ),
     Field(
