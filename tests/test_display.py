@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -83,3 +84,14 @@ def test_a_log_that_finds_no_room_is_an_error_that_says_so() -> None:
         with pytest.raises(ExportError, match="cannot write BuildKit's log to stdout") as caught:
             display.take(b"#1 DONE\n")
     assert caught.value.why == "No space left on device"
+
+
+def test_a_reader_that_has_gone_is_no_concern_of_the_build() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as out:
+        display = Display("plain", out, Redactor().stream())
+        display.take(b"#1 one\n")
+        display.take(b"#2 two\n")
+        display.end(failed=False)
+        out.flush()

@@ -139,8 +139,10 @@ class Display:
             self._out.write(piece)
             self._out.flush()
         except BrokenPipeError:
-            # The reader has gone (`build | head`); the build itself goes on.
-            self._out = open(os.devnull, "wb")  # noqa: SIM115, PTH123  # for the rest of the run
+            # The reader has gone (`build | head`); the build itself goes on and ends as it would. What is still in the
+            # buffer goes nowhere, either.
+            with open(os.devnull, "wb") as nothing:  # noqa: PTH123  # a device
+                os.dup2(nothing.fileno(), self._out.fileno())
         except OSError as error:
             raise ExportError(
                 "cannot write BuildKit's log to stdout",
