@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 settings.register_profile("ocibuild", deadline=None)
 settings.load_profile("ocibuild")
 
-# A shell without job control lets what it starts in the background ignore this, and `build` would leave it so.
+# A shell without job control lets what it starts in the background ignore these, and `build` would leave them so.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 _LONGEST = (

@@ -213,10 +213,11 @@ def test_the_search_for_the_password_finds_a_planted_one(
     planted = fresh_secret()
     (sandbox / "planted").write_text(f"x{planted}x")
     with subprocess.Popen(["sh", "-c", "sleep 30; true", planted]) as process:  # `true` keeps sh itself there
-        in_arguments = [leak.where for leak in leaks_in_arguments(leak_watcher)]
+        its = f"the arguments of {process.pid}"
+        # The kernel shows them a moment after the program was started.
+        wait_for(lambda: its in [leak.where for leak in leaks_in_arguments(leak_watcher)], process)
         process.kill()
     assert [leak.where for leak in leaks_in_files(leak_watcher, since)] == [str(sandbox / "planted")]
-    assert f"the arguments of {process.pid}" in in_arguments
     (sandbox / "planted").unlink()
 
 

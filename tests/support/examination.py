@@ -87,9 +87,10 @@ class Doctor:
         """
         state = user.home / "state" if user else self.state
         where = cwd or (user.home if user else self.directory)
-        own = ("ocibuild", "doctor", "--json", f"--state-dir={state}", *argv)
+        own = ("ocibuild", "doctor", "--json", *argv)
         command = wrap(user.command(*own) if user else own)
-        merged = {**self.run.env(user), **_NO_CLOUD, **(env or {})}
+        # Not as a flag: that would contradict the address of an engine elsewhere.
+        merged = {**self.run.env(user), **_NO_CLOUD, "OCIBUILD_STATE_DIR": str(state), **(env or {})}
         found = self.run(*command, env=merged, cwd=where, seconds=60, may_hold_secrets=may_hold_secrets)
         text = str(found)
         assert found.stdout.startswith("{"), text
