@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from ocibuild_testkit.registry import Identity, PasswordAuth, TokenAuth
+from ocibuild_testkit.registry import Identity, PasswordAuth, TokenAuth, build_image
 from support.demo import HELPER, OCIBUILD, Demo
+from support.docker import in_docker_format, reads_oci_manifests
 from support.go_tools import compiled
 from support.missing import need_program
 
@@ -119,6 +120,8 @@ def daemon(client: Client) -> Iterator[str]:
 
 def test_docker_reads_a_manifest(client: Client, server: RegistryServer) -> None:
     docker = need_program("docker", "docker.io")
+    if not reads_oci_manifests():
+        server.push(IMAGE, in_docker_format(build_image({"etc/motd": "hello"})))
     ended = client.run(docker, "manifest", "inspect", "--insecure", server.reference(IMAGE))
     assert json.loads(ended.stdout)["schemaVersion"] == 2
     assert client.is_let_in()

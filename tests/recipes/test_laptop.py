@@ -13,6 +13,7 @@ import pytest
 from ocibuild_testkit.registry import Identity
 from support.ci_scenes import Machine, with_passwords
 from support.doc_blocks import blocks
+from support.docker import reads_oci_manifests
 from support.missing import need_program
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def test_the_page_is_followed(
 
     with with_passwords(HOST, (Identity(username="alice", password=password),), tls_authority, ca) as scene:
         script = "\n".join([UNLOCK, *typed, "ocibuild auth list --json", f"ocibuild logout {HOST}"])
-        said = in_a_session(script, laptop, dict(scene.network), workspace, password)
+        media_types = {} if reads_oci_manifests() else {"REGISTRY_OCI_MEDIATYPES": "false"}
+        said = in_a_session(script, laptop, {**scene.network, **media_types}, workspace, password)
 
         assert f"the private base of {HOST}" in said
         assert scene.tags("team/app") == ("1",)
