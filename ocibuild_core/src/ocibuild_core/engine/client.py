@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.engine.process import SignalWakeup, extra_descriptor, spawn
+from ocibuild_core.engine.signal_mask import signals_blocked
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -151,19 +152,19 @@ class ClientRun:
     def _start(self) -> Child:
         writing: list[int] = []
         # A signal's handler may raise anywhere; not where the child's process id would be lost.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-        try:
-            output = self._pipe(writing, self._on_output) if self._on_output else None
-            trace = self._pipe(writing, EventLines(self._on_event).take) if self._on_event else None
-            command = list(self._argv)
-            if trace is not None:
-                command[self._trace_at : self._trace_at] = ["--trace", f"/proc/self/fd/{extra_descriptor(trace)}"]
-            self._child = spawn(command, self._env, output=output, extra=trace)
-            return self._child
-        finally:
-            for fd in writing:
-                os.close(fd)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with signals_blocked(_ENDING):
+            try:
+                output = self._pipe(writing, self._on_output) if self._on_output else None
+                trace = self._pipe(writing, EventLines(self._on_event).take) if self._on_event else None
+                command = list(self._argv)
+                if trace is not None:
+                    where = f"/proc/self/fd/{extra_descriptor(trace)}"
+                    command[self._trace_at : self._trace_at] = ["--trace", where]
+                self._child = spawn(command, self._env, output=output, extra=trace)
+                return self._child
+            finally:
+                for fd in writing:
+                    os.close(fd)
 
     def _pipe(self, writing: list[int], sink: Callable[[bytes], None]) -> int:
         reading, write_end = os.pipe()

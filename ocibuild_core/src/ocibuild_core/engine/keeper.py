@@ -21,6 +21,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ocibuild_core.engine.jobs import start_time
+from ocibuild_core.engine.signal_mask import signals_blocked
 
 if TYPE_CHECKING:
     from ocibuild_core.engine.jobs import KeeperJob
@@ -137,13 +138,10 @@ def start_keeper(job: KeeperJob) -> Keeper:
     orders, lifeline = os.pipe()
     reports, telling = os.pipe()
     # From the fork until the keeper has handlers of its own, a signal would run the program's in the keeper.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
+    with signals_blocked(_SIGNALS):
         pid = os.fork()
         if pid == 0:
             _become_keeper(job, orders, telling)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     os.close(orders)
     os.close(telling)
     return Keeper(pid, job, lifeline, reports)
