@@ -8,8 +8,8 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
+from ocibuild_core.engine.held_signals import signals_held
 from ocibuild_core.engine.process import SignalWakeup, extra_descriptor, spawn
-from ocibuild_core.engine.signal_mask import signals_blocked
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class ClientRun:
     def _start(self) -> Child:
         writing: list[int] = []
         # A signal's handler may raise anywhere; not where the child's process id would be lost.
-        with signals_blocked(_ENDING):
+        with signals_held(_ENDING):
             try:
                 output = self._pipe(writing, self._on_output) if self._on_output else None
                 trace = self._pipe(writing, EventLines(self._on_event).take) if self._on_event else None

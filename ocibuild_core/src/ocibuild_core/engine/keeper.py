@@ -20,8 +20,8 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from ocibuild_core.engine.held_signals import signals_held
 from ocibuild_core.engine.jobs import start_time
-from ocibuild_core.engine.signal_mask import signals_blocked
 
 if TYPE_CHECKING:
     from ocibuild_core.engine.jobs import KeeperJob
@@ -138,7 +138,7 @@ def start_keeper(job: KeeperJob) -> Keeper:
     orders, lifeline = os.pipe()
     reports, telling = os.pipe()
     # From the fork until the keeper has handlers of its own, a signal would run the program's in the keeper.
-    with signals_blocked(_SIGNALS):
+    with signals_held(_SIGNALS):
         pid = os.fork()
         if pid == 0:
             _become_keeper(job, orders, telling)
