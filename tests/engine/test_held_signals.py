@@ -31,7 +31,7 @@ def send() -> None:
 
 
 def test_one_that_comes_meanwhile_is_handled_at_the_end_whichever_thread_gets_it() -> None:
-    done = []
+    done: list[str] = []
     idle = threading.Event()
     other = threading.Thread(target=idle.wait)
     other.start()
