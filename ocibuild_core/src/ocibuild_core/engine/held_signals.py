@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,11 +21,14 @@ def signals_held(numbers: Collection[int]) -> Iterator[None]:
     came: list[int] = []
     before = {}
     try:
-        for number in numbers if threading.current_thread() is threading.main_thread() else ():
+        for number in numbers:
             handler = signal.getsignal(number)
             if callable(handler):
+                try:
+                    signal.signal(number, lambda number, _frame: came.append(number))
+                except ValueError:
+                    break  # not the main thread
                 before[number] = handler
-                signal.signal(number, lambda number, _frame: came.append(number))
         yield
     finally:
         for number, handler in before.items():
