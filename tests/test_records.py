@@ -1,12 +1,16 @@
-"""Our named tuples are what typing's are, but for what they cost."""
+"""Our named tuples are what typing's are, our records what dataclasses are, but for what they cost."""
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import pickle
+import subprocess
+import sys
 import typing
 
 import pytest
-from ocibuild_core.records import NamedTuple
+from ocibuild_core.records import NamedTuple, Record
 
 
 class Ours(NamedTuple):
@@ -47,3 +51,77 @@ def test_it_cannot_be_changed_and_wants_what_has_no_default() -> None:
 
 def test_it_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(Ours("a", 2))) == Ours("a", 2)  # noqa: S301  # our own
+
+
+class Base(Record):
+    """Another kind of record."""
+
+    _UNSHOWN = ("env",)
+
+    name: str
+    env: dict[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("no name")
+
+
+class Derived(Base):
+    """With a field that has no default, behind one that has."""
+
+    size: int
+
+
+MADE = Derived(name="a", size=1, env={"TOKEN": "hunter2"})
+
+
+def test_a_record_has_the_fields_of_its_bases_and_defaults() -> None:
+    assert (MADE.name, MADE.size, Derived(name="b", size=2).env) == ("a", 1, None)
+    assert repr(MADE) == "Derived(name='a', size=1)"
+    assert Derived(name="b", size=1) == Derived(size=1, name="b") != Base(name="b")
+    assert hash(Derived(name="b", size=1)) == hash(Derived(name="b", size=1))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": "a"}, "Derived needs 'size'"),
+        ({"name": "a", "size": 1, "other": 1}, "Derived has no 'other'"),
+    ],
+)
+def test_a_record_takes_its_fields_by_name_and_no_others(given: dict[str, typing.Any], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        Derived(**given)
+    with pytest.raises(TypeError):
+        Derived("a", 1)  # type: ignore[misc, call-arg, arg-type]
+    with pytest.raises(ValueError, match="no name"):
+        Derived(name="", size=1)
+
+
+def test_a_record_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError, match="frozen"):
+        MADE.size = 2  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="frozen"):
+        del MADE.size
+    with pytest.raises(AttributeError):
+        MADE.other = 2  # type: ignore[attr-defined]
+
+
+def test_dataclasses_take_a_record_as_one_of_theirs() -> None:
+    assert dataclasses.is_dataclass(MADE)
+    assert [field.name for field in dataclasses.fields(Derived)] == ["name", "env", "size"]
+    assert dataclasses.replace(MADE, size=2) == Derived(name="a", size=2, env=MADE.env)
+    assert dataclasses.asdict(MADE) == {"name": "a", "size": 1, "env": {"TOKEN": "hunter2"}}
+    with pytest.raises(ValueError, match="no name"):
+        dataclasses.replace(MADE, name="")
+
+
+def test_a_record_can_be_copied_and_pickled() -> None:
+    copies = copy.copy(MADE), copy.deepcopy(MADE), pickle.loads(pickle.dumps(MADE))  # noqa: S301  # our own
+    assert copies == (MADE, MADE, MADE)
+
+
+def test_defining_a_record_loads_no_dataclasses() -> None:
+    code = "import ocibuild_core.export_records, ocibuild_core.credentials, sys; print('dataclasses' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"

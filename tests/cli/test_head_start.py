@@ -50,3 +50,31 @@ def test_an_engine_waits_for_what_may_be_registered(
     command = [sys.executable, "-c", _CODE, str(sandbox), platform]
     ended = subprocess.run(command, cwd=sandbox, capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(ended.stdout) is is_launched
+
+
+_LOADED = """
+import os, sys
+from ocibuild_core.engine import launcher
+from ocibuild_core.cli.main import build
+
+def start_keeper(job):
+    found = [name for name in %r if name in sys.modules]
+    sys.__stdout__.write(" ".join(found))
+    sys.__stdout__.flush()
+    os._exit(0)
+
+launcher.start_keeper = start_keeper
+sys.argv = ["build", "."]
+build()
+"""
+_TOO_SLOW = ("click", "dataclasses", "inspect", "json", "logging", "pluggy", "socket", "threading", "typing", "yaml")
+
+
+def test_little_is_loaded_before_the_launch(sandbox: Path) -> None:
+    (sandbox / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    # Without `site`: what an environment's own files load is none of ours.
+    code = f"import sys; sys.path[:] = {sys.path!r}\n{_LOADED % (_TOO_SLOW,)}"
+    ended = subprocess.run(
+        [sys.executable, "-IS", "-c", code], cwd=sandbox, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ended.stdout.split() == []

@@ -9,12 +9,11 @@ image are that no step needed, says that BuildKit has to send it after all.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from ocibuild_core.export_records import BuildOutput
+from ocibuild_core.export_records import BuildOutput, ExportPlan
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -58,9 +57,9 @@ def plan_for_store(plan: BuildPlan, taken: Collection[BuildOutput]) -> BuildPlan
     return plan._replace(
         exports=tuple(
             export._replace(
-                plan=dataclasses.replace(
-                    export.plan,
+                plan=ExportPlan(
                     outputs=tuple(_IMAGE if output in taken else output for output in export.plan.outputs),
+                    destinations=export.plan.destinations,
                 )
             )
             for export in plan.exports

@@ -5,10 +5,10 @@ Apart from `providers`, because loading a plugin needs none of these records and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from ocibuild_core.records import Record
 from ocibuild_core.secret import MAX_SECRET_BYTES, Secret
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ class CredentialKind(Enum):
     """An OAuth2 refresh token; registries with Bearer tokens alone take it. `username` may be empty."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+class Credential(Record):
     """What a registry is shown.
 
     Args:
@@ -65,8 +64,7 @@ class Credential:
             raise ValueError("a credential's expires_at has no time zone")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderContext:
+class ProviderContext(Record):
     """What a provider is given to work with. It reads nothing else, except through its SDK.
 
     Args:
@@ -79,6 +77,8 @@ class ProviderContext:
             asked because it is installed.
         named_as: the name or alias by which he did, in lower case; empty when he did not.
     """
+
+    _UNSHOWN = ("env",)
 
     options: OptionValues
     env: Mapping[str, str]
@@ -93,7 +93,6 @@ class ProviderContext:
         return max(0.0, self.deadline - self.clock.monotonic())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialRequest(ProviderContext):
     """A question for the credential of one registry.
 
@@ -107,7 +106,6 @@ class CredentialRequest(ProviderContext):
     pinned: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginRequest(CredentialRequest):
     """An interactive login: `ocibuild login HOST`.
 
@@ -120,8 +118,7 @@ class LoginRequest(CredentialRequest):
     secret: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredCredential:
+class StoredCredential(Record):
     """One entry of a credential store, as `list` tells it: no secret."""
 
     registry: str

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
-from ocibuild_core.inputs import entitlements
 from ocibuild_core.places import closed, is_file
-from ocibuild_core.registry.hosts import api_host
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from ocibuild_core.settings.model import BuildSettings, Pair
+
+    Tables = dict[str, Any]
 
 _OF_THE_DAEMON = (
     *("registry_mirrors", "buildkit_extra_config", "max_used_space"),
@@ -22,8 +23,6 @@ _OF_THE_DAEMON = (
 
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 """How PEM begins one (RFC 7468)."""
-
-Tables = dict[str, Any]
 
 
 def daemon_config(settings: BuildSettings) -> Mapping[str, object]:
@@ -52,6 +51,8 @@ def client_tls(tables: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
     Args:
         tables: what buildkitd.toml holds.
     """
+    from ocibuild_core.registry.hosts import api_host  # noqa: PLC0415  # the engine is launched before
+
     registries = tables.get("registry")
     for name, table in registries.items() if isinstance(registries, dict) else ():
         if not isinstance(table, dict):
@@ -90,10 +91,17 @@ def _wanted(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], object, 
         yield ("registry", "docker.io", "mirrors"), mirrors, settings.origin("registry_mirrors")
     if settings.max_used_space is not None:
         yield ("worker", "oci", "maxUsedSpace"), str(settings.max_used_space), settings.origin("max_used_space")
-    allowed = entitlements(settings)
-    if allowed and not settings.addr:
-        yield ("insecure-entitlements",), list(allowed), settings.origin("allow")
+    if (settings.allow or settings.network == "host") and not settings.addr:
+        yield from _of_entitlements(settings)
     yield from _of_registries(settings)
+
+
+def _of_entitlements(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], object, str]]:
+    from ocibuild_core.inputs import entitlements  # noqa: PLC0415  # most builds ask for none
+
+    allowed = entitlements(settings)
+    if allowed:
+        yield ("insecure-entitlements",), list(allowed), settings.origin("allow")
 
 
 def _of_registries(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], object, str]]:

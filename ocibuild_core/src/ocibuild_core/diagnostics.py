@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from ocibuild_core.records import Record
 
 
 class Severity(Enum):
@@ -17,8 +18,7 @@ class Severity(Enum):
     """A build that needs this fails."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Record):
     """What a look at one thing found.
 
     Args:

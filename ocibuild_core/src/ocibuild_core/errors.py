@@ -14,10 +14,11 @@ OcibuildError
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import ClassVar
 
 # The order in which a run passes its stages, as exit codes: the first that failed is the one reported.
 _STAGES = (2, 4, 3, 5, 1, 6)

@@ -5,9 +5,10 @@ Apart from `exporting`, because loading a plugin needs none of these records and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from ocibuild_core.records import Record
 
 if TYPE_CHECKING:
     import logging
@@ -20,16 +21,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_ARCHIVES: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
-def _no_attributes() -> Mapping[str, str]:
-    return _NOTHING
-
-
-def _no_archives() -> Mapping[str, Mapping[str, str]]:
-    return _NO_ARCHIVES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildOutput:
+class BuildOutput(Record):
     """One output that BuildKit itself makes (`buildctl build --output`).
 
     Two exporters that plan equal outputs share one.
@@ -41,15 +33,14 @@ class BuildOutput:
     """
 
     type: str
-    attributes: Mapping[str, str] = field(default_factory=_no_attributes)
+    attributes: Mapping[str, str] = _NOTHING
     has_file: bool = True
 
     def __hash__(self) -> int:
         return hash((self.type, tuple(sorted(self.attributes.items())), self.has_file))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportRequest:
+class ExportRequest(Record):
     """What an exporter is to do for one target.
 
     Args:
@@ -65,6 +56,8 @@ class ExportRequest:
             output. Who plans an archive with these shares the one that is kept.
     """
 
+    _UNSHOWN = ("env",)
+
     options: OptionValues
     directory: Path
     target: str | None
@@ -72,12 +65,11 @@ class ExportRequest:
     output_oci: bool
     log: logging.Logger
     tags: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=_no_attributes, repr=False)
-    archives: Mapping[str, Mapping[str, str]] = field(default_factory=_no_archives)
+    env: Mapping[str, str] = _NOTHING
+    archives: Mapping[str, Mapping[str, str]] = _NO_ARCHIVES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportPlan:
+class ExportPlan(Record):
     """What an exporter needs from BuildKit, and what it will write.
 
     Args:
@@ -90,8 +82,7 @@ class ExportPlan:
     destinations: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportResults:
+class ExportResults(Record):
     """What BuildKit made.
 
     Args:
@@ -107,8 +98,7 @@ class ExportResults:
     metadata: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class Artifact(Record):
     """One finished file or directory.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -115,6 +114,8 @@ def _guarded(loaded: LoadedExporter, what: str, call: Callable[[], _T]) -> _T:
             raise _named(loaded, error) from error.__cause__
         if isinstance(error, OSError) and what in _TOUCHES_FILES:
             raise _disk_error(loaded, what, error) from error
+        import traceback  # noqa: PLC0415  # only for a fault
+
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}, line {last.lineno}"
         raise _fault(loaded, what, f"raised {describe(error)} in {where}") from error

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from ocibuild_core.records import Record
 from ocibuild_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ class OptionType(Enum):
     that reads the file itself has another option for it, of type PATH, named like this one with `-file` behind."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
+class Option(Record):
     """One thing that a provider or an exporter can be told.
 
     Args:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ocibuild_core.errors import UsageError
 from ocibuild_core.places import closed, is_file
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocibuild_core.engine.tls import TlsFiles
     from ocibuild_core.settings.model import BuildSettings

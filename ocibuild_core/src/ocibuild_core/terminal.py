@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
 
+from ocibuild_core.late_logging import before_first_word, get_logger
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
+    from typing import TextIO
 
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 
@@ -62,14 +65,9 @@ class Talk:
             self._write(str(text))
 
     def logger(self) -> logging.Logger:
-        """A logger for plugins that talks through here."""
-        import logging  # noqa: PLC0415  # 8 ms, and only a login needs it
-
-        logger = logging.getLogger("ocibuild")
-        logger.propagate = False
-        logger.setLevel(logging.DEBUG)
-        logger.handlers = [_handler(self)]
-        return logger
+        """A logger for plugins; what is said to it, or to one below it, is shown here from now on."""
+        before_first_word(lambda: _attach(self))
+        return get_logger("ocibuild")
 
     def _write(self, text: str) -> None:
         # A closed stderr must not turn a good build into a failed one.
@@ -80,8 +78,17 @@ class Talk:
             pass
 
 
+def _attach(talk: Talk) -> None:
+    import logging  # noqa: PLC0415  # see `late_logging`
+
+    logger = logging.getLogger("ocibuild")
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    logger.handlers = [_handler(talk)]
+
+
 def _handler(talk: Talk) -> logging.Handler:
-    import logging  # noqa: PLC0415
+    import logging  # noqa: PLC0415  # see `late_logging`
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

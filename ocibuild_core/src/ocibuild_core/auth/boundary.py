@@ -5,7 +5,6 @@ Every failure names plugin, distribution and version.
 
 from __future__ import annotations
 
-import logging
 import threading
 import traceback
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +13,7 @@ from ocibuild_core.auth.answers import Step
 from ocibuild_core.auth.calls import Call, CallTimeout
 from ocibuild_core.credentials import Credential, CredentialRequest, LoginRequest, ProviderContext, StoredCredential
 from ocibuild_core.errors import CredentialError, CredentialsUnavailable, OcibuildError, PluginError, UsageError
+from ocibuild_core.late_logging import get_logger
 from ocibuild_core.options import OptionValues
 from ocibuild_core.providers import AuthProvider, CredentialStore, Diagnostics, InteractiveLogin, Match
 from ocibuild_core.records import NamedTuple
@@ -79,7 +79,7 @@ class GuardedProvider:
         self._env = surroundings.env
         self._clock = surroundings.clock
         self._timeout = surroundings.timeout
-        self._log = logging.getLogger(f"ocibuild.auth.{self.name}")
+        self._log = get_logger(f"ocibuild.auth.{self.name}")
         self._matches: dict[str, Match | OcibuildError] = {}
         self._registries: frozenset[str] | OcibuildError | None = None
         self._registries_lock = threading.Lock()

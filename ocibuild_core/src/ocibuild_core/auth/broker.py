@@ -7,7 +7,6 @@ side. The answer is the exit status as one digit, and what to print.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
 import struct
@@ -15,12 +14,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol, Self
 
+from ocibuild_core.late_logging import get_logger
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ocibuild_core.auth.protocol import Reply
 
-_log = logging.getLogger("ocibuild.auth")
+_log = get_logger("ocibuild.auth")
 
 MAX_REQUEST = 256 * 1024
 """Bytes; the largest true request is a `store` of a 64 KiB secret with every character escaped."""

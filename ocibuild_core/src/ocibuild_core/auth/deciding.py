@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.answers import Answer, Attempt, Outcome, Step
 from ocibuild_core.errors import CredentialsUnavailable, OcibuildError
+from ocibuild_core.late_logging import get_logger
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.terminal import NOTICE
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ocibuild_core.clock import Clock
     from ocibuild_core.credentials import Credential
 
-_log = logging.getLogger("ocibuild.auth")
+_log = get_logger("ocibuild.auth")
 
 RENEWAL_MARGIN = timedelta(minutes=5, seconds=30)
 """What a renewable credential is still good for when it is handed out.

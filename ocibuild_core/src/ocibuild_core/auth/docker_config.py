@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.auth.config_files import (
@@ -15,6 +14,7 @@ from ocibuild_core.auth.config_files import (
 )
 from ocibuild_core.child_environment import for_user_program
 from ocibuild_core.errors import CredentialError, UsageError
+from ocibuild_core.late_logging import get_logger
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.hosts import DOCKER_HUB, docker_key, normalise, split
 from ocibuild_core.secret import Secret
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ocibuild_core.credentials import Credential
 
-_log = logging.getLogger("ocibuild.auth")
+_log = get_logger("ocibuild.auth")
 HELPER_LASTING = 240.0
 """Seconds that a helper's answer is kept: it has no end that we could know, and BuildKit asks anew after 4 min 50 s."""
 
@@ -169,11 +169,15 @@ def load_user_config(
     Raises:
         UsageError: a file is malformed, or it was named and cannot be read.
     """
-    say = warn or _log.warning
+    say = warn or _warn
     files = [file for source in (_from_variable, _from_docker, _from_podman) for file in source(env, say)]
     for file in files:
         _warn_of_bad_entries(file, say)
     return UserConfig(tuple(files), env=env, timeout=timeout)
+
+
+def _warn(text: str) -> None:
+    _log.warning("%s", text)
 
 
 def _from_variable(env: Mapping[str, str], warn: Callable[[str], None]) -> list[ConfigFile]:

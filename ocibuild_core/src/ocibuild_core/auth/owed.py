@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.calls import side_by_side
 from ocibuild_core.errors import CredentialsUnavailable, OcibuildError, PluginError, UsageError
+from ocibuild_core.late_logging import get_logger
 from ocibuild_core.providers import Match
 from ocibuild_core.registry.globs import is_exact
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ocibuild_core.auth.boundary import GuardedProvider
     from ocibuild_core.auth.rules import Rules
 
-_log = logging.getLogger("ocibuild.auth")
+_log = get_logger("ocibuild.auth")
 
 
 def owed_registries(rules: Rules, needed: Collection[str] = ()) -> tuple[list[str], list[OcibuildError]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from ocibuild_core.auth.answers import Answer
 from ocibuild_core.auth.calls import side_by_side
 from ocibuild_core.auth.owed import owed_registries
 from ocibuild_core.errors import CredentialError, OcibuildError, raise_all
+from ocibuild_core.late_logging import get_logger
 from ocibuild_core.registry.hosts import normalise
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ocibuild_core.clock import Clock
     from ocibuild_core.credentials import Credential
 
-_log = logging.getLogger("ocibuild.auth")
+_log = get_logger("ocibuild.auth")
 
 
 class Resolver:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.answers import Step
 from ocibuild_core.errors import CredentialsUnavailable, OcibuildError, PluginError
+from ocibuild_core.late_logging import get_logger
 from ocibuild_core.providers import Match
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.hosts import host_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.credentials import Credential
 
-_log = logging.getLogger("ocibuild.auth")
+_log = get_logger("ocibuild.auth")
 
 
 class Candidate(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +15,7 @@ from ocibuild_core.auth.redact import Redactor
 from ocibuild_core.auth.setup import make_resolver
 from ocibuild_core.clock import SystemClock
 from ocibuild_core.errors import masked_errors
+from ocibuild_core.late_logging import get_logger
 from ocibuild_core.secret import Secret
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ocibuild_core.options import OptionValues
 
 
-_log = logging.getLogger("ocibuild.auth")
+_log = get_logger("ocibuild.auth")
 _USER_INFO = r"(?:[^:/@]*://)?[^:/@]*:(.+)@"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import OcibuildError, PluginError, raise_all
+from ocibuild_core.late_logging import get_logger
 from ocibuild_core.option_sources import collect_options
 from ocibuild_core.spellings import Owner
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ocibuild_core.option_sources import OptionSources
     from ocibuild_core.options import OptionValues
 
-_log = logging.getLogger("ocibuild.auth")
+_log = get_logger("ocibuild.auth")
 
 
 def make_resolver(  # noqa: PLR0913  # everything that a decision hangs on, each from another part

@@ -7,14 +7,16 @@ work is free. What it needs are settings of core's own.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Self
 
 from ocibuild_core.engine import launch
 from ocibuild_core.engine_choice import engine_settings
 from ocibuild_core.errors import OcibuildError
 from ocibuild_core.places import find_dockerfile, is_directory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Self
+
     from ocibuild_core.cli.settle import Settled
     from ocibuild_core.engine import Engine, EngineSettings
     from ocibuild_core.settings.model import BuildSettings

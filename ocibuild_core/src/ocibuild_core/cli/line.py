@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.fields import REPEATED, Field, Kind
 from ocibuild_core.settings.table import FIELDS
 from ocibuild_core.terminal import NORMAL, QUIET
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

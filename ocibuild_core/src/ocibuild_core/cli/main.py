@@ -7,13 +7,14 @@ import gc
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
 from ocibuild_core.core_dumps import forbid_core_dumps
 from ocibuild_core.streams import StdoutError, keep_stdout, open_missing_streams
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
     from ocibuild_core.errors import OcibuildError
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from ocibuild_core.cli.line import COMPLETION, read_plain_line
 from ocibuild_core.cli.start import load_catalog, read_start
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

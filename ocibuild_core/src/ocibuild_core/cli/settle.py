@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ocibuild_core.places import is_file, working_directory
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.documents import FOUND_NAME
@@ -11,6 +9,7 @@ from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import CommandLine, Document, Environment
 from ocibuild_core.settings.values import parse_bool
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

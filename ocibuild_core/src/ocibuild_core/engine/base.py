@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
 
 from ocibuild_core.errors import EngineError, OcibuildError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
+    from typing import Any, Self
 
     from ocibuild_core.engine.client import Watch
     from ocibuild_core.engine.solve import Solver

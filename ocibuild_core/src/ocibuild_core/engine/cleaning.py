@@ -6,12 +6,12 @@ import contextlib
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
 
 from ocibuild_core.engine.cgroups import parent_name, remove_groups
 from ocibuild_core.engine.lease import sweep
 from ocibuild_core.engine.removing import remove_tree
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -9,7 +9,6 @@ import os
 import select
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 from ocibuild_core.core_dumps import allow_core_dumps_again
 from ocibuild_core.engine import linux
@@ -17,7 +16,10 @@ from ocibuild_core.engine.cgroup1 import missing_hierarchies, mount_hierarchies
 from ocibuild_core.engine.jobs import Isolation
 from ocibuild_core.places import is_file
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from ocibuild_core.engine.jobs import DaemonJob
 
 _DEFAULT_CONFIGURATION = Path("/etc/buildkit/buildkitd.toml")

@@ -18,11 +18,11 @@ import os
 import select
 import signal
 import time
-from typing import TYPE_CHECKING
 
 from ocibuild_core.engine.held_signals import signals_held
 from ocibuild_core.engine.jobs import start_time
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocibuild_core.engine.jobs import KeeperJob
 

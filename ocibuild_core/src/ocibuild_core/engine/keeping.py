@@ -7,12 +7,12 @@ import os
 import select
 import signal
 import time
-from typing import TYPE_CHECKING
 
 from ocibuild_core.engine import linux
 from ocibuild_core.engine.daemon import LaunchError, RuncDirectory, start_daemon
 from ocibuild_core.engine.jobs import Isolation, start_time
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocibuild_core.engine.jobs import KeeperJob
 

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ocibuild_core.child_environment import for_buildkitd, search_path
 from ocibuild_core.engine.cgroups import parent_name
@@ -22,6 +21,7 @@ from ocibuild_core.engine.state import take_state
 from ocibuild_core.errors import EngineError, UsageError
 from ocibuild_core.streams import open_missing_streams
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocibuild_core.engine.base import Engine
     from ocibuild_core.engine.find import Programs

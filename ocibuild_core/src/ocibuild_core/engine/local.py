@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 import select
 import time
 from typing import TYPE_CHECKING
 
-from ocibuild_core.engine import rootless
 from ocibuild_core.engine.base import Engine, SlowStartError
 from ocibuild_core.engine.client import Watch
 from ocibuild_core.engine.collection import has_policy, has_secret_history, is_due, prune_arguments
@@ -41,6 +39,7 @@ _POLL = 0.002
 _CLIENT_PATIENCE = 10.0
 """Seconds that a client is left waiting for a daemon that does not serve yet: it gives up after 20
 (https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md)."""
+_FOR_EVER = float("inf")
 _WAKING = 1.0
 """Seconds between looks at the time while the daemon listens."""
 _GRACE = 1.0
@@ -106,7 +105,7 @@ class LocalEngine(Engine):
     def _wait_with_client(self) -> None:
         self._wait_ready(patience=_CLIENT_PATIENCE)
 
-    def _wait_ready(self, patience: float = math.inf) -> None:
+    def _wait_ready(self, patience: float = _FOR_EVER) -> None:
         if self._ready_since is not None:
             return
         give_up = time.monotonic() + patience
@@ -260,4 +259,8 @@ class LocalEngine(Engine):
         # A disk that is full from the start has no room for the log either.
         if remedy := self.remedy(text if free_bytes(self._state.lease.path) > _LEAST_ROOM else _NO_ROOM):
             return remedy
-        return rootless.remedy(text) if self._programs.rootlesskit else remedy_of_root(text)
+        if not self._programs.rootlesskit:
+            return remedy_of_root(text)
+        from ocibuild_core.engine import rootless  # noqa: PLC0415  # root has no need of it
+
+        return rootless.remedy(text)

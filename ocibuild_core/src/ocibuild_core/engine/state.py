@@ -6,12 +6,12 @@ import os
 import pwd
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ocibuild_core.engine.lease import lease_existing, lease_new
 from ocibuild_core.errors import EngineError
 from ocibuild_core.records import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

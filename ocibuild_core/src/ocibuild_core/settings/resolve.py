@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import OcibuildError, UsageError, raise_all
 from ocibuild_core.settings.fields import Field, Kind
 from ocibuild_core.settings.model import BuildSettings, Pair
-from ocibuild_core.settings.sources import CommandLine, Found, Source
+from ocibuild_core.settings.sources import CommandLine, Found
 from ocibuild_core.settings.table import FIELDS
 from ocibuild_core.settings.values import split_pair
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
+
+    from ocibuild_core.settings.sources import Source
 
 _BY_NAME = {field.name: field for field in FIELDS}
 _PAIRS = (Kind.PAIRS, Kind.NAMED)

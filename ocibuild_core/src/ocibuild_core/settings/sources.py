@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
 
 from ocibuild_core.errors import UsageError
 from ocibuild_core.records import NamedTuple
@@ -21,8 +20,16 @@ from ocibuild_core.settings.values import (
     split_pair,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Protocol
+
+    class Source(Protocol):
+        """One place that settings come from."""
+
+        def find(self, field: Field) -> Found | None:
+            """The field's value here, or None. Raises UsageError naming the spelling when it is malformed."""
 
 
 class Found(NamedTuple):
@@ -30,13 +37,6 @@ class Found(NamedTuple):
 
     value: object
     origin: str
-
-
-class Source(Protocol):
-    """One place that settings come from."""
-
-    def find(self, field: Field) -> Found | None:
-        """The field's value here, or None. Raises UsageError naming the spelling when it is malformed."""
 
 
 class CommandLine(NamedTuple):
