@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import typing
+from typing import Any
 
 import pytest
 from ocibuild_core.records import NamedTuple, Record
@@ -45,12 +46,24 @@ def test_it_has_fields_defaults_and_methods() -> None:
 def test_it_cannot_be_changed_and_wants_what_has_no_default() -> None:
     with pytest.raises(AttributeError):
         Ours("a").name = "b"  # type: ignore[misc]
-    with pytest.raises(TypeError):
-        Ours()  # type: ignore[call-arg]
+    wrong: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((), {}),
+        ((), {"size": 1}),
+        (("a",), {"name": "b"}),
+        (("a",), {"other": 1}),
+        (("a", 1, None, 2), {}),
+    ]
+    for given, named in wrong:
+        with pytest.raises(TypeError, match="Ours takes name, size, unknown"):
+            Ours(*given, **named)
 
 
-def test_it_can_be_pickled() -> None:
-    assert pickle.loads(pickle.dumps(Ours("a", 2))) == Ours("a", 2)  # noqa: S301  # our own
+def test_it_can_be_copied_and_pickled() -> None:
+    made = Ours("a", 2)
+    assert (copy.copy(made), copy.deepcopy(made), pickle.loads(pickle.dumps(made))) == (made, made, made)  # noqa: S301  # our own
+    match made:
+        case Ours("a", size, None):
+            assert size == 2
 
 
 class Base(Record):
@@ -89,11 +102,11 @@ def test_a_record_has_the_fields_of_its_bases_and_defaults() -> None:
         ({"name": "a", "size": 1, "other": 1}, "Derived has no 'other'"),
     ],
 )
-def test_a_record_takes_its_fields_by_name_and_no_others(given: dict[str, typing.Any], said: str) -> None:
+def test_a_record_takes_its_fields_by_name_and_no_others(given: dict[str, Any], said: str) -> None:
     with pytest.raises(TypeError, match=said):
         Derived(**given)
     with pytest.raises(TypeError):
-        Derived("a", 1)  # type: ignore[misc, call-arg, arg-type]
+        Derived("a", 1)  # type: ignore[call-arg, arg-type]
     with pytest.raises(ValueError, match="no name"):
         Derived(name="", size=1)
 

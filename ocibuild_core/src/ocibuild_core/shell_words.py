@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NAME = re.compile(r"\d+|[@*#?\-$!]|\w*")
-_FLAG = re.compile(r"--((?:[^\s\"'\\]|\\.|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')*)\s*")
-_QUOTED = re.compile(r"\\(.)|\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'")
+_NAME = r"\d+|[@*#?\-$!]|\w*"
+_FLAG = r"--((?:[^\s\"'\\]|\\.|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')*)\s*"
+_QUOTED = r"\\(.)|\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'"
 _LONGEST = 1000
 """Characters of a value that a pattern is held against. No reference of an image is longer."""
 
 
 def split_flags(text: str) -> tuple[tuple[tuple[str, str], ...], str]:
     """The flags that an instruction begins with, as names and values without quotes, and the rest."""
+    if not text.startswith("--"):
+        return (), text
     flags, position = [], 0
-    while found := _FLAG.match(text, position):
-        name, _, value = _QUOTED.sub(_unquoted, found[1]).partition("=")
+    while found := re.compile(_FLAG).match(text, position):
+        name, _, value = re.sub(_QUOTED, _unquoted, found[1]).partition("=")
         position = found.end()
         if not name:
             break  # `--` ends them
@@ -122,7 +124,7 @@ class _Word:
         raise _UnknownError
 
     def _name(self) -> str:
-        found = _NAME.match(self._text, self._at)
+        found = re.compile(_NAME).match(self._text, self._at)
         self._at = found.end() if found else self._at
         return found[0] if found else ""
 

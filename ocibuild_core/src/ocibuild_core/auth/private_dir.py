@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 MAX_SOCKET_PATH = 107
 """Bytes of a unix socket's path: `sun_path` has 108 with its final NUL (unix(7))."""
 
-_NAME = re.compile(r"ocibuild-[0-9]+-[0-9a-f]{8}(\.new)?", re.ASCII)
+_PREFIX = "ocibuild-"
+_NAME = r"ocibuild-[0-9]+-[0-9a-f]{8}(\.new)?"
 _LONGEST_SOCKET = len("/ocibuild-4194304-00000000/broker.sock")
 _UNMAPPED = 65534
 """The owner of what belongs to nobody in this user namespace (user_namespaces(7), overflowuid)."""
@@ -73,12 +74,12 @@ def parents(env: Mapping[str, str]) -> list[Path]:
 def sweep(parent: Path) -> None:
     """Remove what killed processes of this user left. Nothing secret is in it; it is only untidy."""
     try:
-        found = [path for path in parent.iterdir() if _NAME.fullmatch(path.name)]
+        found = [path for path in parent.iterdir() if path.name.startswith(_PREFIX)]
     except OSError:
         return
     for path in found:
         with contextlib.suppress(OSError):
-            if _is_stale(path):
+            if re.fullmatch(_NAME, path.name) and _is_stale(path):
                 _remove(path)
 
 

@@ -122,6 +122,8 @@ class Vigil:
     def _end_daemon(self, grace: float) -> None:
         if self._daemon and grace:
             os.kill(self._daemon, signal.SIGTERM)
+            from ocibuild_core.engine import cleaning  # noqa: F401, PLC0415  # `_clean`; the daemon ends meanwhile
+
             deadline = time.monotonic() + grace
             poller = select.poll()
             poller.register(self._wake, select.POLLIN)

@@ -7,9 +7,9 @@ POSIX ustar and pax (https://pubs.opengroup.org/onlinepubs/9699919799/utilities/
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 from zlib import adler32
 
-from ocibuild_core.records import NamedTuple
 from ocibuild_core.unpack.errors import LayerError
 
 BLOCK = 512

@@ -7,9 +7,8 @@ of an archive, this goes with Go's archive/tar: what it yields is what BuildKit 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ocibuild_core.records import NamedTuple
 from ocibuild_core.unpack import sparse
 from ocibuild_core.unpack.errors import LayerError, shown
 from ocibuild_core.unpack.header import BLOCK, ZERO_BLOCK, Header, parse_header
