@@ -91,7 +91,9 @@ def _push(push: Callable[[_Target], None], work: Path) -> float:
     with RegistryServer(auth=PasswordAuth({_USER: _PASSWORD}), tls=authority, directory=directory) as registry:
         target = _Target(registry.address, authority.write(work / "ca.pem"), {**_env(), "DOCKER_CONFIG": str(work)})
         login = {"auth": b64encode(f"{_USER}:{_PASSWORD}".encode()).decode()}
-        (work / "config.json").write_text(json.dumps({"auths": {registry.address: login}}))
+        config = work / "config.json"
+        config.touch(mode=0o600)  # as docker makes it
+        config.write_text(json.dumps({"auths": {registry.address: login}}))
         began = time.perf_counter()
         push(target)
         taken = time.perf_counter() - began

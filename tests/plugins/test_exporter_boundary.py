@@ -134,6 +134,6 @@ def test_a_disk_that_is_full_is_no_fault_of_the_plugin(tmp_path: Path) -> None:
     export = PlannedExport(loaded=writing, request=REQUEST, plan=ExportPlan())
     plan = BuildPlan(arguments=(), exports=(export,))
     with pytest.raises(ExportError, match="finish of exporter 'odd' failed") as caught:
-        finish(plan, StagedOutputs(files={}, staging=[tmp_path]), {})
+        finish(plan, StagedOutputs(files={}, staging=[tmp_path], private=tmp_path), {})
     assert caught.value.summary.startswith("plugin 'odd' (ocibuild-odd 2.0): ")
     assert "No space left on device" in caught.value.why

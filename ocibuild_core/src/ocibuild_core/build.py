@@ -104,7 +104,7 @@ def build(given: BuildInput) -> None:
             mounts.bring(given.talk)
         solved = []
         for plan in plans:
-            staged = stage(plan, staging)
+            staged = stage(plan, staging, session.directory)
             solved.append((plan, staged, solve(solving, plan, staged)))
         with _told_what_is_pushed(given.talk, plans):
             if mounts:

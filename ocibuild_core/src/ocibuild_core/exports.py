@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -41,25 +42,32 @@ class StagedOutputs(NamedTuple):
 
     Args:
         files: by output; each lies with the first exporter that planned it.
-        staging: by position of the export.
+        staging: by position of the export; None for one that leaves nothing here.
+        private: where such a one gets its staging directory.
     """
 
     files: Mapping[BuildOutput, Path]
-    staging: Sequence[Path]
+    staging: Sequence[Path | None]
+    private: Path
 
 
-def stage(plan: BuildPlan, staging: Staging) -> StagedOutputs:
-    """Make the staging directories of all exports."""
+def stage(plan: BuildPlan, staging: Staging, private: Path) -> StagedOutputs:
+    """Make the staging directories of all exports that leave something here.
+
+    Args:
+        plan: what is exported.
+        staging: makes them.
+        private: the build's private directory, for all others.
+    """
     files: dict[BuildOutput, Path] = {}
     directories = []
     for export in plan.exports:
-        # What leaves the machine is made where it disturbs nobody: no output directory comes into being for it.
-        anchor = export.plan.destinations[0] if export.plan.destinations else _nowhere()
-        directories.append(staging.beside(anchor))
+        anchor = export.plan.destinations[0] if export.plan.destinations else None
+        directories.append(staging.beside(anchor) if anchor else None)
         for output in export.plan.outputs:
             if output.has_file and output not in files:
-                files[output] = staging.beside(anchor) / "output"
-    return StagedOutputs(files=files, staging=directories)
+                files[output] = staging.beside(anchor or _nowhere()) / "output"
+    return StagedOutputs(files=files, staging=directories, private=private)
 
 
 def check(plans: Sequence[BuildPlan]) -> None:
@@ -73,9 +81,16 @@ def _look(export: PlannedExport) -> None:
 
 
 def _nowhere() -> Path:
+    """For a file that leaves the machine: where it disturbs nobody, so that no output directory comes into being."""
     from tempfile import gettempdir  # noqa: PLC0415  # most outputs stay here
 
     return Path(gettempdir()) / "artifact"
+
+
+def _new_directory(private: Path) -> Path:
+    made = private / f"export-{os.urandom(6).hex()}"
+    made.mkdir(mode=0o700)
+    return made
 
 
 def finish(plan: BuildPlan, staged: StagedOutputs, metadata: Mapping[str, object]) -> list[Artifact]:
@@ -83,7 +98,7 @@ def finish(plan: BuildPlan, staged: StagedOutputs, metadata: Mapping[str, object
     return [
         artifact
         for export, directory in zip(plan.exports, staged.staging, strict=True)
-        for artifact in _finish_one(export, staged, directory, metadata)
+        for artifact in _finish_one(export, staged, directory or _new_directory(staged.private), metadata)
     ]
 
 

@@ -105,7 +105,7 @@ def _solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[s
         arguments,
         env=session.child_env,
         on_output=None if display.owns_terminal else warnings.take,
-        on_event=_loading_meanwhile(failure.observe),
+        on_event=_loading_meanwhile(failure.observe, has_files=bool(staged.files)),
         secret_names=secret_variables(given.settings),
     )
     has_failed = code != 0 or bool(given.settings.check and warnings.found)
@@ -148,18 +148,23 @@ def _masking(progress: str, redactor: Redactor) -> MaskingStream:
     return MaskedEvents(redactor)
 
 
-def _loading_meanwhile(observe: Callable[[Mapping[str, object]], None]) -> Callable[[Mapping[str, object]], None]:
-    """`observe`, which at its first event loads what finishing takes: BuildKit is at work then, and we are idle."""
+def _loading_meanwhile(
+    observe: Callable[[Mapping[str, object]], None], *, has_files: bool
+) -> Callable[[Mapping[str, object]], None]:
+    """`observe`, which at its first event loads what is needed next: BuildKit is at work then, and we are idle."""
     is_loaded = False
 
     def take(event: Mapping[str, object]) -> None:
         nonlocal is_loaded
         observe(event)
-        if not is_loaded:
+        if is_loaded:
+            return
+        is_loaded = True
+        if has_files:
             import ctypes  # noqa: F401, PLC0415  # `exchange`
             import tarfile  # noqa: F401, PLC0415  # `exporters.archive`
-
-            is_loaded = True
+        else:
+            from ocibuild_core.auth import protocol  # noqa: F401, PLC0415  # a registry asks for a login
 
     return take
 

@@ -5,11 +5,10 @@ Everything here is a function of its arguments, but for the file that an entry o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.plugin import (
     Credential,
@@ -109,8 +108,7 @@ def _fault_of_password(password: str) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
+class Value(NamedTuple):
     """A text of the map, or the name of the place that holds it."""
 
     text: Secret | None = None
@@ -148,8 +146,7 @@ class Value:
         return without_line_end(Secret(content.decode(errors="surrogateescape")))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """What the map holds for one registry.
 
     Args:
@@ -183,7 +180,7 @@ def read_map(text: Secret, origin: str) -> Mapping[str, Entry]:
         place = _place(key, number, origin)
         if place.registry in entries:
             raise _map_error(origin, f"it names {place.registry} twice; paths do not part them")
-        entries[place.registry] = replace(_entry(node, place.registry, origin), path=place.path)
+        entries[place.registry] = _entry(node, place.registry, origin)._replace(path=place.path)
     return MappingProxyType(entries)
 
 
@@ -224,8 +221,7 @@ def _value(node: object, where: str, origin: str) -> Value:
     return Value(**{place: str(name) for place, name in fields.items()})  # type: ignore[arg-type]  # env, file: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Map:
+class _Map(NamedTuple):
     """A mapping as it was written: pairs, so that a key that stands twice is seen."""
 
     pairs: tuple[tuple[str, object], ...]

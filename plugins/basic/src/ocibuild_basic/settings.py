@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocibuild_core.plugin import (
     CredentialRequest,
@@ -102,8 +101,7 @@ def chosen_user(request: CredentialRequest) -> str:
     return options.text("user") or ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CiLogin:
+class CiLogin(NamedTuple):
     """The variables with which a CI system hands its jobs a login.
 
     Args:

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/public/public-registries.html (ECR 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SUFFIXES = frozenset(
     {
@@ -53,8 +53,7 @@ _PRIVATE = re.compile(
 _PUBLIC = re.compile("(?:" + "|".join(map(re.escape, sorted(PUBLIC_HOSTS))) + ")" + _PORT, re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """The API that hands out a registry's token: one token opens every registry behind it.
 
     Args:
@@ -73,8 +72,7 @@ class Endpoint:
 PUBLIC = Endpoint(region=PUBLIC_REGION, public=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
+class Registry(NamedTuple):
     """A registry of Amazon's.
 
     Args:
