@@ -41,10 +41,12 @@ def before_first_word(prepare: Callable[[], None]) -> None:
 
 
 def _make_ready() -> None:
-    global _prepare
-    prepare, _prepare = _prepare, None
+    """Call it. Another thread that comes meanwhile does so, too, and says nothing before."""
+    global _prepare  # noqa: PLW0603  # see above
+    prepare = _prepare
     if prepare:
         prepare()
+        _prepare = None
 
 
 def _logger(name: str) -> Logger:
