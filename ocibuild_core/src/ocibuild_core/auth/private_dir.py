@@ -74,13 +74,13 @@ def parents(env: Mapping[str, str]) -> list[Path]:
 def sweep(parent: Path) -> None:
     """Remove what killed processes of this user left. Nothing secret is in it; it is only untidy."""
     try:
-        found = [path for path in parent.iterdir() if path.name.startswith(_PREFIX)]
+        names = [name for name in os.listdir(parent) if name.startswith(_PREFIX)]  # noqa: PTH208  # /tmp may be full
     except OSError:
         return
-    for path in found:
+    for name in names:
         with contextlib.suppress(OSError):
-            if re.fullmatch(_NAME, path.name) and _is_stale(path):
-                _remove(path)
+            if re.fullmatch(_NAME, name) and _is_stale(parent / name):
+                _remove(parent / name)
 
 
 def _checked_place(parent: Path, outside: Sequence[Path]) -> Path:
