@@ -106,10 +106,19 @@ def test_in_a_directory_that_is_closed_only_what_is_named_there_is_missing(
     assert ("  why    Permission denied\n" in result.stderr) == (code != 0)
 
 
+@pytest.mark.parametrize("is_above_his", [False, True])
 @pytest.mark.parametrize("place", ["image", "cache", "cache/mounts"])
-def test_what_another_users_build_left_is_an_error_before_the_build(
-    place: str, work: Path, close: Callable[[Path], Path], build: Build
+def test_what_another_users_build_left_is_an_error_before_the_build(  # a place, and who is there
+    place: str,
+    *,
+    is_above_his: bool,
+    work: Path,
+    close: Callable[[Path], Path],
+    build: Build,
+    ordinary_user: OrdinaryUser,
 ) -> None:
+    if is_above_his:  # what is made for the outputs lies there, then
+        ordinary_user.own(work.parent)
     (work / "Dockerfile").write_text("FROM scratch\nRUN --mount=type=cache,target=/c true\n")
     close(work / place)
     result = build("--cache-mounts", ".").ended_with(6)

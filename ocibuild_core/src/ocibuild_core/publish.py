@@ -77,8 +77,8 @@ class Staging:
 
     def _place(self, parent: Path) -> Path:
         """Where nothing is sent from, if files can be renamed from there to `parent`; else that itself."""
-        if self._context is None:
-            return parent
+        if self._context is None or not os.access(parent, os.W_OK | os.X_OK):
+            return parent  # which is found out there, before the build
         context = self._context.resolve()
         is_sent = parent.resolve().is_relative_to(context)
         above = context.parent

@@ -6,13 +6,13 @@ import os
 import pwd
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ocibuild_core.engine.find import find_on_path
 from ocibuild_core.engine.privileges import IDS_NEEDED
 from ocibuild_core.errors import EngineError
 from ocibuild_core.records import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
