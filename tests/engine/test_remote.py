@@ -32,7 +32,6 @@ def daemon(make_scene: Callable[[str], Scene]) -> Iterator[str]:
             time.sleep(0.01)
         yield f"unix://{path}"
         assert path.exists(), "the daemon of somebody else is gone"
-    running.is_gone()  # its state is removed next
 
 
 def at(address: str) -> dict[str, object]:

@@ -27,6 +27,7 @@ _DRIVER = Path(__file__).with_name("engine_driver.py")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BUSYBOX = Path("/bin/busybox")
 PATIENCE = 20.0
+_CLEANING = 3.0
 """Seconds for what takes well under one on an idle machine."""
 
 
@@ -145,6 +146,11 @@ class Running:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.wait()
+        # Its keeper cleans up now; the state that it works in is removed next.
+        deadline = time.monotonic() + _CLEANING
+        with suppress(OSError):  # some tests close their places
+            while self.left() and time.monotonic() < deadline:
+                time.sleep(0.02)
 
     @property
     def facts(self) -> dict[str, Any]:
