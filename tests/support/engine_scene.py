@@ -148,9 +148,8 @@ class Running:
         self.wait()
         # Its keeper cleans up now; the state that it works in is removed next.
         deadline = time.monotonic() + _CLEANING
-        with suppress(OSError):  # some tests close their places
-            while self.left() and time.monotonic() < deadline:
-                time.sleep(0.02)
+        while self._has_keeper() and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -240,9 +239,8 @@ class Running:
         identifier = Path(runtime).name
         marks = (f"sleep {self._scene.token}", identifier, str(self._scene.state))
         left = [f"process {pid}: {command}" for mark in marks for pid, command in self.found(mark).items()]
-        keeper = self.facts.get("keeper")
-        if keeper and Path(f"/proc/{keeper}/cmdline").exists() and Path(f"/proc/{keeper}/cmdline").read_bytes():
-            left.append(f"keeper {keeper}")
+        if self._has_keeper():
+            left.append(f"keeper {self.facts['keeper']}")
         left += [f"mount {place}" for place in left_mounts(self._before, self._scene.directory)]
         # Not by a glob, which fails when a group goes away under its eyes.
         groups = (path for path, _, _ in os.walk("/sys/fs/cgroup") if identifier in Path(path).name)
@@ -252,6 +250,12 @@ class Running:
         if (self._scene.state / "tmp").exists():
             left += [f"file {path}" for path in (self._scene.state / "tmp").iterdir()]
         return left
+
+    def _has_keeper(self) -> bool:
+        try:
+            return bool(Path(f"/proc/{self.facts['keeper']}/cmdline").read_bytes())  # a zombie has none
+        except (KeyError, FileNotFoundError, ProcessLookupError):
+            return False
 
     def is_gone(self, within: float = 6.0) -> Self:
         """Fail the test unless nothing is left of this run after so many seconds."""
