@@ -76,6 +76,19 @@ def test_whatever_else_comes_out_of_an_exporter_is_its_plugins_fault(answer: obj
     assert why in caught.value.why
 
 
+class Careless(Raising):
+    def plan(self, request: ExportRequest) -> ExportPlan:
+        del request
+        return ExportPlan(files=())  # type: ignore[call-arg]
+
+
+def test_a_record_that_is_made_wrongly_is_named_where_it_is_made() -> None:
+    careless = loaded(None)._replace(exporter=Careless(None))
+    with pytest.raises(PluginError) as caught:
+        ask_for_plan(careless, REQUEST)
+    assert "raised TypeError: ExportPlan has no 'files' in test_exporter_boundary.py, line" in caught.value.why
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "summary"),
     [

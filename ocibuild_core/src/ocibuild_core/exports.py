@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ocibuild_core.errors import ExportError, OcibuildError, PluginError, UsageError
 from ocibuild_core.export_records import Artifact, ExportPlan, ExportResults
-from ocibuild_core.plugin_problems import describe
+from ocibuild_core.plugin_problems import describe, raised_at
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.selection import HOST_PLUGIN
 
@@ -129,11 +129,9 @@ def _guarded(loaded: LoadedExporter, what: str, call: Callable[[], _T]) -> _T:
             raise _named(loaded, error) from error.__cause__
         if isinstance(error, OSError) and what in _TOUCHES_FILES:
             raise _disk_error(loaded, what, error) from error
-        import traceback  # noqa: PLC0415  # only for a fault
-
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(last.filename).name}, line {last.lineno}"
-        raise _fault(loaded, what, f"raised {describe(error)} in {where}") from error
+        last = raised_at(error)
+        where = f" in {Path(last.filename).name}, line {last.lineno}" if last else ""
+        raise _fault(loaded, what, f"raised {describe(error)}{where}") from error
 
 
 def _disk_error(loaded: LoadedExporter, what: str, error: OSError) -> ExportError:

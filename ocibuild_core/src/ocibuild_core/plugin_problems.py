@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from ocibuild_core import HOST_DISTRIBUTION, __version__
+from typing import TYPE_CHECKING
+
+from ocibuild_core import HOST_DISTRIBUTION, __version__, records
 from ocibuild_core.catalog import Problem
+
+if TYPE_CHECKING:
+    from traceback import FrameSummary
 
 SURFACE = "ocibuild_core.plugin"
 _LONGEST = 300
@@ -37,6 +42,14 @@ def describe(error: BaseException) -> str:
     except Exception as broken:  # noqa: BLE001  # the plugin boundary: the message is the plugin's code
         message = f"its message cannot be printed ({type(broken).__name__})"
     return printable(f"{name}: {message}" if message else name)
+
+
+def raised_at(error: BaseException) -> FrameSummary | None:
+    """Where it was raised; of a record that refuses its fields, where that was made."""
+    import traceback  # noqa: PLC0415  # only for a fault
+
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame for frame in reversed(frames) if frame.filename != records.__file__), None)
 
 
 def problem_of(error: BaseException, doing: str, distribution: str) -> Problem:

@@ -6,7 +6,6 @@ Every failure names plugin, distribution and version.
 from __future__ import annotations
 
 import threading
-import traceback
 from typing import TYPE_CHECKING, TypeVar
 
 from ocibuild_core.auth.answers import Step
@@ -15,6 +14,7 @@ from ocibuild_core.credentials import Credential, CredentialRequest, LoginReques
 from ocibuild_core.errors import CredentialError, CredentialsUnavailable, OcibuildError, PluginError, UsageError
 from ocibuild_core.late_logging import get_logger
 from ocibuild_core.options import OptionValues
+from ocibuild_core.plugin_problems import raised_at
 from ocibuild_core.providers import AuthProvider, CredentialStore, Diagnostics, InteractiveLogin, Match
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.registry.hosts import normalise
@@ -329,10 +329,9 @@ def _shown(item: object) -> str:
 
 def _place(error: BaseException) -> str:
     """Where it was raised; not its text, which may hold a secret unless it is our own."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
+    last = raised_at(error)
+    if last is None:
         return ""
-    last = frames[-1]
     if last.filename.endswith(_OWN_RECORDS):
         return str(error)
     return f"in {last.filename}, line {last.lineno}; its text is not shown, as it may hold a secret"

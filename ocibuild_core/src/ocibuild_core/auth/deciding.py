@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.answers import Answer, Attempt, Outcome, Step
@@ -13,6 +12,7 @@ from ocibuild_core.terminal import NOTICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
     from ocibuild_core.auth.rules import Candidate, Rules
     from ocibuild_core.clock import Clock
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 _log = get_logger("ocibuild.auth")
 
-RENEWAL_MARGIN = timedelta(minutes=5, seconds=30)
-"""What a renewable credential is still good for when it is handed out.
+RENEWAL_MARGIN = 330.0
+"""Seconds that a renewable credential is still good for when it is handed out.
 
 BuildKit's client keeps an answer for 4 min 50 s and uses it until then (session/auth/authprovider); the rest is for
 the transfer that begins at the end of it.
 """
 
-SHORT_LIFE = timedelta(minutes=30)
-"""A credential that lives shorter is worth a word: the push of a large image takes longer."""
+SHORT_LIFE = 30 * 60.0
+"""Seconds. A credential that lives shorter is worth a word: the push of a large image takes longer."""
 
 
 class Decision(NamedTuple):
@@ -118,10 +118,11 @@ class Decider:
     ) -> Answer:
         fresh_until = None
         if credential is not None and credential.expires_at is not None:
-            fresh_until = credential.expires_at - RENEWAL_MARGIN
-            self._warn_if_short(registry, candidate, credential.expires_at - self._clock.now())
+            fresh_until = credential.expires_at - _seconds(RENEWAL_MARGIN)
+            life = credential.expires_at - self._clock.now()
+            self._warn_if_short(registry, candidate, life.total_seconds())
         elif credential is not None and candidate.lasting is not None:
-            fresh_until = self._clock.now() + timedelta(seconds=candidate.lasting)
+            fresh_until = self._clock.now() + _seconds(candidate.lasting)
         return Answer(
             registry=registry,
             step=candidate.step,
@@ -132,11 +133,11 @@ class Decider:
             provider=candidate.provider,
         )
 
-    def _warn_if_short(self, registry: str, candidate: Candidate, life: timedelta) -> None:
+    def _warn_if_short(self, registry: str, candidate: Candidate, life: float) -> None:
         if life >= SHORT_LIFE or registry in self._warned:
             return
         self._warned.add(registry)
-        minutes = life.total_seconds() / 60
+        minutes = life / 60
         text = "%s: the credential of %s ends in %.1f min; a running build renews it"
         if life < RENEWAL_MARGIN:
             text = (
@@ -144,6 +145,12 @@ class Decider:
                 "refused; use one that lives longer"
             )
         _log.warning(text, registry, candidate.who, minutes)
+
+
+def _seconds(count: float) -> timedelta:
+    from datetime import timedelta  # noqa: PLC0415  # many builds have no login that ends
+
+    return timedelta(seconds=count)
 
 
 def _notice_override(registry: str, candidate: Candidate, later: Sequence[Attempt]) -> None:

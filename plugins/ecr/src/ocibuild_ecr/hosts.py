@@ -46,11 +46,13 @@ Source: https://docs.aws.amazon.com/AmazonECR/latest/public/public-registry-auth
 
 _REGION = r"[a-z]{2,8}(?:-[a-z]{2,16}){1,3}-[0-9]{1,2}"
 _PORT = r"(?::[0-9]{1,5})?"
-_PRIVATE = re.compile(
-    rf"(?P<account>[0-9]{{12}})\.dkr(?P<separator>[.-])ecr(?P<fips>-fips)?\.(?P<region>{_REGION})\.(?P<suffix>[a-z0-9.-]+?){_PORT}",
-    re.ASCII,
+_IN_ALL = "ecr"
+"""Every build asks about its registries: for those that are none of Amazon's no pattern is compiled."""
+_PRIVATE = (
+    r"(?P<account>[0-9]{12})\.dkr(?P<separator>[.-])ecr(?P<fips>-fips)?\."
+    rf"(?P<region>{_REGION})\.(?P<suffix>[a-z0-9.-]+?){_PORT}"
 )
-_PUBLIC = re.compile("(?:" + "|".join(map(re.escape, sorted(PUBLIC_HOSTS))) + ")" + _PORT, re.ASCII)
+_PUBLIC = "(?:" + "|".join(map(re.escape, sorted(PUBLIC_HOSTS))) + ")" + _PORT
 
 
 class Endpoint(NamedTuple):
@@ -93,9 +95,11 @@ def parse(registry: str) -> Registry | None:
     Endpoint(region='us-east-1', fips=True, dual_stack=False, public=False)
     >>> parse("123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.example")
     """
-    if _PUBLIC.fullmatch(registry):
+    if _IN_ALL not in registry:
+        return None
+    if re.fullmatch(_PUBLIC, registry, re.ASCII):
         return Registry(endpoint=PUBLIC)
-    found = _PRIVATE.fullmatch(registry)
+    found = re.fullmatch(_PRIVATE, registry, re.ASCII)
     if found is None:
         return None
     dual_stack = found["separator"] == "-"
