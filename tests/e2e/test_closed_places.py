@@ -108,7 +108,7 @@ def test_in_a_directory_that_is_closed_only_what_is_named_there_is_missing(
 
 @pytest.mark.parametrize("is_above_his", [False, True])
 @pytest.mark.parametrize("place", ["image", "cache", "cache/mounts"])
-def test_what_another_users_build_left_is_an_error_before_the_build(  # a place, and who is there
+def test_what_another_users_build_left_is_an_error_before_the_build(
     place: str,
     *,
     is_above_his: bool,

@@ -150,3 +150,24 @@ def test_a_disk_that_is_full_is_no_fault_of_the_plugin(tmp_path: Path) -> None:
         finish(plan, StagedOutputs(files={}, staging=[tmp_path], private=tmp_path), {})
     assert caught.value.summary.startswith("plugin 'odd' (ocibuild-odd 2.0): ")
     assert "No space left on device" in caught.value.why
+
+
+class Sending(Raising):
+    place: Path
+
+    def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
+        del request
+        assert not list(results.staging.iterdir())
+        self.place = results.staging
+        return ()
+
+
+def test_what_leaves_the_machine_is_made_in_the_private_directory(tmp_path: Path) -> None:
+    sending = loaded(None)._replace(exporter=Sending(None))
+    plan = BuildPlan(arguments=(), exports=(PlannedExport(loaded=sending, request=REQUEST, plan=ExportPlan()),))
+    finish(plan, StagedOutputs(files={}, staging=[None], private=tmp_path), {})
+    place = sending.exporter.place  # type: ignore[attr-defined]
+    assert (place.parent, place.stat().st_mode & 0o777) == (tmp_path, 0o700)
+
+    with pytest.raises(ExportError, match="finish of exporter 'odd' failed"):
+        finish(plan, StagedOutputs(files={}, staging=[None], private=tmp_path / "gone"), {})

@@ -27,8 +27,9 @@ _DRIVER = Path(__file__).with_name("engine_driver.py")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BUSYBOX = Path("/bin/busybox")
 PATIENCE = 20.0
-_CLEANING = 3.0
 """Seconds for what takes well under one on an idle machine."""
+_CLEANING = 3.0
+"""Seconds for a keeper to clean up after a program that was killed."""
 
 
 class Scene:

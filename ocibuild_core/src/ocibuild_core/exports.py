@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ocibuild_core.errors import ExportError, OcibuildError, PluginError, UsageError
 from ocibuild_core.export_records import Artifact, ExportPlan, ExportResults
 from ocibuild_core.plugin_problems import describe, raised_at
+from ocibuild_core.publish import new_directory
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.selection import HOST_PLUGIN
 
@@ -87,28 +87,28 @@ def _nowhere() -> Path:
     return Path(gettempdir()) / "artifact"
 
 
-def _new_directory(private: Path) -> Path:
-    made = private / f"export-{os.urandom(6).hex()}"
-    made.mkdir(mode=0o700)
-    return made
-
-
 def finish(plan: BuildPlan, staged: StagedOutputs, metadata: Mapping[str, object]) -> list[Artifact]:
     """Let every exporter finish. Raises OcibuildError; nothing has reached its final place by then."""
     return [
         artifact
         for export, directory in zip(plan.exports, staged.staging, strict=True)
-        for artifact in _finish_one(export, staged, directory or _new_directory(staged.private), metadata)
+        for artifact in _finish_one(export, staged, directory, metadata)
     ]
 
 
 def _finish_one(
-    export: PlannedExport, staged: StagedOutputs, directory: Path, metadata: Mapping[str, object]
+    export: PlannedExport, staged: StagedOutputs, directory: Path | None, metadata: Mapping[str, object]
 ) -> Sequence[Artifact]:
     loaded = export.loaded
     files = {output: staged.files[output] for output in export.plan.outputs if output.has_file}
-    results = ExportResults(staging=directory, files=files, metadata=metadata)
-    artifacts = _guarded(loaded, "finish", lambda: tuple(loaded.exporter.finish(export.request, results)))
+
+    def finished() -> tuple[Artifact, ...]:
+        results = ExportResults(
+            staging=directory or new_directory(staged.private, "export-"), files=files, metadata=metadata
+        )
+        return tuple(loaded.exporter.finish(export.request, results))
+
+    artifacts = _guarded(loaded, "finish", finished)
     for artifact in artifacts:
         if not isinstance(artifact, Artifact):
             raise _fault(loaded, "finish", f"returned {type(artifact).__name__} instead of Artifact")

@@ -56,7 +56,7 @@ class Staging:
         parent = destination if is_mount_point(destination) else destination.parent
         if parent not in self._by_parent:
             self._by_parent[parent] = self._make(parent)
-        return _new_directory(self._by_parent[parent])
+        return new_directory(self._by_parent[parent])
 
     def _make(self, parent: Path) -> Path:
         try:
@@ -171,7 +171,7 @@ def _put_back(undo: Sequence[tuple[Path | None, Path]]) -> None:
                 destination.unlink()
 
 
-def _new_directory(parent: Path, prefix: str = "") -> Path:
+def new_directory(parent: Path, prefix: str = "") -> Path:
     """A new directory that nobody else may enter."""
     made = parent / f"{prefix}{os.urandom(6).hex()}"
     made.mkdir(mode=0o700)
@@ -184,7 +184,7 @@ def _locked_directory(parent: Path) -> tuple[Path, int]:
     Until it has that, a build that begins meanwhile may take it for one that a killed build left, and remove it.
     """
     while True:
-        made = _new_directory(parent, STAGING_PREFIX)
+        made = new_directory(parent, STAGING_PREFIX)
         with suppress(FileNotFoundError):
             lock = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
             fcntl.flock(lock, fcntl.LOCK_EX)
