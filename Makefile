@@ -30,6 +30,7 @@ lint:
 	@scripts/setup.sh check
 	ruff check .
 	ruff format --check .
+	cd engine/go/credential-helper && go vet . && test -z "$$("$$(go env GOROOT)/bin/gofmt" -d . | tee /dev/stderr)"
 
 types:
 	@scripts/setup.sh check

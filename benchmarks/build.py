@@ -112,6 +112,7 @@ def helper_row() -> str:
     from ocibuild_core.auth.broker import Broker
     from ocibuild_core.auth.compose import compose
     from ocibuild_core.auth.protocol import Reply, Responder
+    from ocibuild_core.engine.find import find_credential_helper
 
     class Instant(Responder):
         def __init__(self) -> None:
@@ -121,7 +122,8 @@ def helper_row() -> str:
             del action, question
             return Reply(status=0, output=b"{}\n")
 
-    with Broker(Instant()) as broker, compose(broker, env=dict(os.environ), outside=()) as config:
+    helper = find_credential_helper()
+    with Broker(Instant()) as broker, compose(broker, env=dict(os.environ), outside=(), helper=helper) as config:
         argv = ["docker-credential-ocibuild", "get"]
         env = {**_env(), **config.child_env}
         program = shutil.which(argv[0], path=config.child_env["PATH"])

@@ -113,7 +113,7 @@ class Go:
     def linked(self, binary: Path) -> tuple[dict[str, str], ...]:
         """The modules in a binary (Path, Version, Sum), its own first, as the binary itself records them."""
         information: dict[str, Any] = json.loads(self.run("version", "-m", "-json", str(binary), cwd=binary.parent))
-        return (information["Main"], *information["Deps"])
+        return (information["Main"], *information.get("Deps", ()))
 
 
 def _run(command: list[str], *, env: Mapping[str, str], cwd: Path | None = None) -> str:

@@ -14,6 +14,7 @@ from gowheel.ctoolchain import find_package
 from gowheel.elf import read_program
 from gowheel.errors import WheelError
 from gowheel.licenses import LEGAL_FILE, legal_files, licences_of
+from gowheel.recipe import NO_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,7 @@ class Part:
                 "tool": dataclasses.asdict(self.tool),
                 "go.mod": self.module.go_mod.decode(),
                 "go.sum": self.module.go_sum.decode(),
+                "sources": {name: source.decode() for name, source in self.module.sources.items()},
                 "target": dataclasses.asdict(self.target),
                 "go": self.go_version,
                 "c": self.c_toolchain.identity if self.c_toolchain else None,
@@ -108,7 +110,9 @@ class Part:
         root = Path(go.run("env", "GOROOT", cwd=self.module.directory).strip())
         standard = {path: root for path in root.iterdir() if LEGAL_FILE.match(path.name) and path.name.isupper()}
         rows = [{"path": "std", "version": self.go_version}]
-        rows += [{"path": module["Path"], "version": module["Version"], "sum": module["Sum"]} for module in linked]
+        # A program of our own has the wheel's licence.
+        others = [module for module in linked if module["Version"] != NO_VERSION]
+        rows += [{"path": module["Path"], "version": module["Version"], "sum": module["Sum"]} for module in others]
         described = []
         for row in rows:
             name = f"{row['path']}@{row['version']}"

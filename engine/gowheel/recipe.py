@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 TOOL_DIRECTIVE = re.compile(r"^tool\s+(\S+)$", re.MULTILINE)
 REQUIREMENT = re.compile(r"^(?:require)?\s+(\S+)\s+(v\S+)", re.MULTILINE)
+OWN_MODULE = re.compile(r"^module\s+(\S+)$", re.MULTILINE)
+NO_VERSION = "(devel)"
+"""What Go records as the version of a module that lies where it is built."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoModule:
-    """The small module of our own whose go.mod and go.sum pin one tool and all that it is made of."""
+    """The small module of our own that pins one tool and all that it is made of, or holds its sources."""
 
     directory: Path
     package: str
@@ -39,9 +42,11 @@ class GoModule:
     path: str
     """The module that holds the package."""
     version: str
-    """Of that module, with its `v`."""
+    """Of that module, with its `v`; `NO_VERSION` for a program of our own."""
     go_mod: bytes
     go_sum: bytes
+    sources: Mapping[str, bytes]
+    """By name, of a program of our own; all others are fixed by go.sum."""
 
 
 def read_tools(config: Mapping[str, Any]) -> tuple[Tool, ...]:
@@ -61,28 +66,37 @@ def _read_tool(entry: Mapping[str, Any]) -> Tool:
 
 
 def read_module(directory: Path) -> GoModule:
-    """The module in `directory`, which must have one `tool` directive and require the module that holds it."""
+    """The module in `directory`, which must have one `tool` directive and hold that package, or require what does."""
     go_mod = (directory / "go.mod").read_bytes()
     text = go_mod.decode()
     packages = TOOL_DIRECTIVE.findall(text)
     if len(packages) != 1:
         raise WheelError(f"{directory / 'go.mod'}: needs one `tool` directive, has {len(packages)}")
     package = packages[0]
-    # The longest wins: a nested module (…/kit/v3) is not its parent's (…/kit).
-    holders = sorted(
-        ((path, version) for path, version in REQUIREMENT.findall(text) if f"{package}/".startswith(f"{path}/")),
-        key=lambda holder: len(holder[0]),
-    )
-    if not holders:
-        raise WheelError(
-            f"{directory / 'go.mod'}: requires no module that holds {package}; run: go get -tool {package}@VERSION"
-        )
-    path, version = holders[-1]
+    path, version = _holder(directory, text, package)
+    is_own = version == NO_VERSION
     return GoModule(
         directory=directory,
         package=package,
         path=path,
         version=version,
         go_mod=go_mod,
-        go_sum=(directory / "go.sum").read_bytes(),
+        go_sum=b"" if is_own else (directory / "go.sum").read_bytes(),
+        sources={file.name: file.read_bytes() for file in sorted(directory.glob("*.go"))} if is_own else {},
     )
+
+
+def _holder(directory: Path, go_mod: str, package: str) -> tuple[str, str]:
+    """The module that holds the package, and its version."""
+    if package in OWN_MODULE.findall(go_mod):
+        return package, NO_VERSION
+    # The longest wins: a nested module (…/kit/v3) is not its parent's (…/kit).
+    holders = sorted(
+        ((path, version) for path, version in REQUIREMENT.findall(go_mod) if f"{package}/".startswith(f"{path}/")),
+        key=lambda holder: len(holder[0]),
+    )
+    if not holders:
+        raise WheelError(
+            f"{directory / 'go.mod'}: requires no module that holds {package}; run: go get -tool {package}@VERSION"
+        )
+    return holders[-1]

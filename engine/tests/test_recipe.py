@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from gowheel.errors import WheelError
-from gowheel.recipe import read_module, read_tools
+from gowheel.recipe import NO_VERSION, read_module, read_tools
 
 ENGINE = Path(__file__).parents[1]
 GO_MOD = """\
@@ -41,6 +41,15 @@ def test_the_longest_module_path_that_holds_the_package_is_the_tools(tmp_path: P
 def test_a_single_line_requirement_counts_too(tmp_path: Path) -> None:
     go_mod = "module x\n\ntool example.org/runc\n\nrequire example.org/runc v1.5.2 // indirect\n"
     assert read_module(module_directory(tmp_path, go_mod)).version == "v1.5.2"
+
+
+def test_a_program_of_our_own_is_what_lies_there(tmp_path: Path) -> None:
+    directory = module_directory(tmp_path, "module example.com/ours\n\ntool example.com/ours\n")
+    (directory / "go.sum").unlink()
+    (directory / "main.go").write_text("package main")
+    module = read_module(directory)
+    assert (module.path, module.version, module.go_sum) == ("example.com/ours", NO_VERSION, b"")
+    assert module.sources == {"main.go": b"package main"}
 
 
 @pytest.mark.parametrize(

