@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import click
@@ -79,6 +80,6 @@ def test_a_mistyped_command_is_told_the_near_one(word: str, answer: str) -> None
 def test_the_request_in_the_help_of_task_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = task.get_help(click.Context(task, info_name="task"))
-    request = read_request(text[text.index("{") :].encode())
+    request = read_request(BytesIO(text[text.index("{") :].encode()))
     assert request.response_path.parent == Path()
     assert request.config.keys() <= {field.request for field in FIELDS}

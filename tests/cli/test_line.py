@@ -19,6 +19,7 @@ PLAIN: tuple[list[str], ...] = (
     ["--no-cache", "--pull", "-v", "-q", "--verbose", "--config", "x.yml", "--config=y.yml"],
     ["--print", "--json", "-v"],
     ["--print", "."],
+    ["--pull=true", "--no-cache=1", "--no-cache", "--pull=T"],
     ["--target=", "--label", "a=b=c", "-o", "docker,dest=a.tar", "-o", "digest"],
 )
 NOT_PLAIN = (
@@ -36,7 +37,7 @@ NOT_PLAIN = (
     ["--ecr-region", "eu-west-1"],
     ["--ecr-region", "--addr"],
     ["--nothing"],
-    ["--no-cache=true"],
+    ["--no-cache=maybe"],
     ["--targ", "a"],
     ["--target"],
     ["--target", "-x"],
@@ -63,6 +64,19 @@ def test_a_plain_line_says_what_click_finds_in_it(argv: list[str]) -> None:
     assert line.show == show
     assert (dict(line.values), line.talk) == (wanted, talk)
     assert (line.options, line.explain) == ({}, "")
+
+
+@pytest.mark.parametrize("argv", [["--pull=false"], ["--pull", "--pull=0"], ["--explain", "--pull", "--pull=f"]])
+def test_a_flag_may_be_switched_off(argv: list[str]) -> None:
+    command = GroupedCommand("build", params=[*build_flags()])
+    assert command.make_context("build", list(argv)).params["pull"] is False
+    line = read_plain_line(argv, {})
+    assert line is None or line.values["pull"] is False
+
+
+def test_of_a_flag_with_and_without_a_value_the_last_counts() -> None:
+    command = GroupedCommand("build", params=[*build_flags()])
+    assert command.make_context("build", ["--pull=false", "--pull"]).params["pull"] is True
 
 
 @pytest.mark.parametrize("field", [field for field in FIELDS if field.flags], ids=lambda field: field.name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ocibuild_core.secret import MASK
 from support.programs import PROGRAMS
 
 if TYPE_CHECKING:
@@ -87,3 +88,52 @@ def test_each_of_several_errors_is_marked_as_one(work: Path, run: ProgramRunner)
     summaries = [line for line in result.stderr.splitlines() if not line.startswith(" ")]
     assert len(summaries) == 2
     assert all(line.startswith("error: ") for line in summaries)
+
+
+def test_each_pair_has_its_own_origin(work: Path, run: ProgramRunner) -> None:
+    (work / "f").write_text("b=file\n")
+    env = {"LABEL_a": "env", "LABELS_FILE": "f", "TARGET_FILE": "t"}
+    (work / "t").write_text("one\n")
+    shown = run("build", "--print", "--label", "c=cli", ".", env=env, cwd=work).succeeded().stdout
+    rows = [line.split() for line in shown.splitlines()]
+    assert [row for row in rows if row[:1] == ["labels"]] == [
+        ["labels", "a=env", "LABEL_a"],
+        ["labels", "b=file", "LABELS_FILE", "f"],
+        ["labels", "c=cli", "--label"],
+    ]
+    assert ["target", "one", "TARGET_FILE", "t"] in rows
+
+
+def test_the_options_of_providers_are_shown_masked(
+    work: Path, run: ProgramRunner, fresh_secret: Callable[[], str]
+) -> None:
+    env = {"LOGIN": "PASS", "PASS": f"alice:{fresh_secret()}", "ECR_REGION": "eu-west-3"}
+    shown = json.loads(run("build", "--print", "--json", ".", env=env, cwd=work).succeeded().stdout)
+    assert shown["logins"]["ecr"] == {"region": {"value": "eu-west-3", "origin": "ECR_REGION"}}
+    [password] = [row for row in shown["logins"]["basic"].values() if row["origin"] == "PASS"]
+    assert password["value"] == MASK
+    assert "eu-west-3" in run("build", "--print", ".", env=env, cwd=work).succeeded().stdout
+
+
+def test_the_directory_cache_is_among_the_arguments(work: Path, run: ProgramRunner) -> None:
+    (work / "cache").mkdir()
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    run("build", cwd=work).succeeded()
+    digest = json.loads((work / "cache" / "index.json").read_text())["manifests"][0]["digest"]
+    shown = json.loads(run("build", "--print", "--json", cwd=work).succeeded().stdout)
+    assert f"type=local,src=/PRIVATE/cache,digest={digest}" in shown["commands"][0]
+    assert "type=local,mode=max,dest=/PRIVATE/cache,tag=build-1" in shown["commands"][0]
+
+
+def test_passwords_in_addresses_are_masked(work: Path, run: ProgramRunner) -> None:
+    # No secrets of the runner's: it would find them in the arguments that it is given.
+    address = "https://u:pass-wd%21@127.0.0.1:1/y"
+    flags = ("--build-context", f"a={address}", "--registry-mirror", address)
+    for form in ((), ("--json",)):
+        shown = run("build", "--print", *form, *flags, ".", cwd=work).succeeded().stdout
+        assert "pass-wd" not in shown
+        assert shown.count(MASK) == 3
+    failed = run("build", f"{address}.git", cwd=work).ended_with(1)
+    assert "pass-wd" not in failed.stdout + failed.stderr
+    token = run("build", "https://ghp_01234567890123456789@127.0.0.1:1/y.git", cwd=work).ended_with(1)
+    assert "ghp_0" not in token.stdout + token.stderr

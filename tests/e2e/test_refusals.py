@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,3 +182,23 @@ def test_a_secret_in_what_buildkit_says_of_a_failure_is_masked(work: Path, run: 
     assert "error: the build failed at '[1/1] COPY ******** /'\n" in said
     assert '"/********": not found' in said
     assert secret not in result.stdout
+
+
+def test_a_secret_from_a_pipe_is_refused(work: Path, run: ProgramRunner) -> None:
+    os.mkfifo(work / "pipe")
+    for more in ((), ("--print",)):
+        result = run("build", *more, "--secret", "id=x,src=pipe", ".", cwd=work).ended_with(2)
+        assert "--secret: the secret's file pipe is a pipe" in result.stderr
+
+
+@pytest.mark.parametrize("param", ["BUILDKIT_SECRET_HOME", "IMAGE_ARG_base"])
+def test_a_path_that_is_set_to_nothing_is_named(param: str, work: Path, run: ProgramRunner) -> None:
+    (work / "HOME").write_text("another file")
+    assert f"error: {param}: it is empty" in run("build", env={param: ""}, cwd=work).ended_with(2).stderr
+
+
+def test_a_dockerfile_is_taken_apart_as_go_does(work: Path, run: ProgramRunner) -> None:
+    (work / "d").mkdir()
+    (work / "d" / "d").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    run("build", env={"DOCKERFILE": "d/"}, cwd=work).succeeded()
+    assert "there is no d/d/d" in run("build", env={"DOCKERFILE": "d/d/"}, cwd=work).ended_with(2).stderr

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ocibuild_core.cli.task import read_request
 from support.images import read_image
 
 if TYPE_CHECKING:
@@ -80,7 +83,9 @@ def test_a_wrong_type_is_an_error_and_nothing_is_answered(config: object, says: 
     assert not task.response.exists()
 
 
-@pytest.mark.parametrize("stdin", ["", "{", "[]", '{"config": {}}', '{"response_path": "missing/x"}'])
+@pytest.mark.parametrize(
+    "stdin", ["", "{", "[]", '{"config": {}}', '{"response_path": "missing/x"}', '{"response_path": "a\\u0000b"}']
+)
 def test_a_malformed_request_is_an_error(stdin: str, task: Task) -> None:
     assert task.send(stdin).ended_with(2).stdout == ""
 
@@ -109,3 +114,12 @@ def test_it_logs_in(where: str, task: Task, tls_registry: RegistryServer) -> Non
         config = {name.lower(): value for name, value in login.items()}
         task(config, env={**env, "LOGIN": "ECR", "PASS": "bob:wrong"}).succeeded()
     assert read_image(task.work / "image" / "image.tar").files["f"] == b"private"
+
+
+def test_what_follows_the_request_is_not_waited_for(sandbox: Path) -> None:
+    reading, writing = os.pipe()
+    request = json.dumps({"response_path": f"{sandbox}/r", "config": {"target": "one"}}).encode()
+    with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as pipe:
+        pipe.write(request[:20])
+        threading.Timer(0.1, pipe.write, [request[20:] + b"\n\xff"]).start()
+        assert read_request(stream).config == {"target": "one"}

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ocibuild_core.errors import Failures, UsageError
@@ -10,6 +11,9 @@ from ocibuild_core.settings.model import BuildSettings, Pair
 from ocibuild_core.settings.resolve import resolve
 from ocibuild_core.settings.sources import CommandLine, Document, Environment
 from ocibuild_core.settings.table import FIELDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def settle(env: dict[str, str] | None = None, flags: dict[str, Any] | None = None, *more: Document) -> BuildSettings:
@@ -184,3 +188,69 @@ def test_a_request_matches_keys_in_any_case_and_checks_types() -> None:
     assert resolve([Document({"Target": "x"}, "request", is_request=True)]).target == "x"
     with pytest.raises(UsageError, match="request: debug: a text where true or false"):
         resolve([Document({"debug": "true"}, "request", is_request=True)])
+
+
+def test_a_file_counts_as_what_names_it(tmp_path: Path) -> None:
+    for name in ("t", "a"):
+        (tmp_path / name).write_text("A=file\n")
+    yaml = Document({"target-file": str(tmp_path / "t"), "build-args-file": str(tmp_path / "a")}, "ocibuild.yml")
+    settings = settle({"TARGET": "env", "BUILD_ARG_A": "env"}, {}, yaml)
+    assert (settings.target, settings.origin("target")) == ("env", "TARGET")
+    assert arguments(settings.build_args) == {"A": "env"}
+    assert settle({"TARGET_FILE": str(tmp_path / "t")}, {"target": "flag"}).target == "flag"
+
+
+def test_what_a_file_said_has_the_files_origin(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("stage")
+    (tmp_path / "a").write_text("A=1")
+    settings = settle({"TARGET_FILE": str(tmp_path / "t"), "BUILD_ARGS_FILE": str(tmp_path / "a")})
+    assert settings.origin("target") == f"TARGET_FILE {tmp_path}/t"
+    assert settings.origin("build_args") == settings.build_args[0].origin == f"BUILD_ARGS_FILE {tmp_path}/a"
+
+
+def test_a_file_of_pairs_is_split_at_line_feeds_alone(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"A=x\r\nB=1\rC=2\n")
+    settings = settle({"BUILD_ARGS_FILE": str(tmp_path / "a"), "LABELS_FILE": str(tmp_path / "a")})
+    assert arguments(settings.build_args) == arguments(settings.labels) == {"A": "x\r", "B": "1\rC=2"}
+
+
+def test_a_file_named_by_its_ending_alone_is_yaml(tmp_path: Path) -> None:
+    (tmp_path / ".yml").write_text("A: 1.10")
+    assert arguments(settle({"BUILD_ARGS_FILE": str(tmp_path / ".yml")}).build_args) == {"A": "1.10"}
+
+
+def test_a_file_without_end_is_not_read_to_it() -> None:
+    with pytest.raises(UsageError, match="BUILD_ARGS_FILE: /dev/zero is larger than 16 MiB"):
+        settle({"BUILD_ARGS_FILE": "/dev/zero"})
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"], ids=ascii)
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda text: {"target": text},
+        lambda text: {"labels": {"k": text}},
+        lambda text: {"labels": {text: "v"}},
+        lambda text: {"additional_targets": ["a", text]},
+        lambda text: {"target_file": text},
+        lambda text: {"labels_file": text},
+    ],
+)
+def test_what_no_program_can_be_given_is_refused(values: Callable[[str], dict[str, object]], text: str) -> None:
+    with pytest.raises(UsageError, match=r"request: [a-z_]+: not a text that can be used"):
+        settle({}, {}, Document(values(text), "request", is_request=True))
+
+
+def test_bytes_that_are_no_text_can_be_given_to_a_program() -> None:
+    assert settle({"TARGET": os.fsdecode(b"\xff")}).target == os.fsdecode(b"\xff")
+
+
+@pytest.mark.parametrize("key", [True, None, 1.5, "", "a=b"])
+def test_a_key_that_is_no_name_is_refused(key: object) -> None:
+    with pytest.raises(UsageError, match=r"ocibuild\.yml: build-args: "):
+        settle({}, {}, Document({"build-args": {key: "v"}}, "ocibuild.yml"))
+
+
+def test_of_a_key_in_two_cases_the_last_counts_as_in_go() -> None:
+    request = Document({"target": "first", "TARGET": "last"}, "request", is_request=True)
+    assert settle({}, {}, request).target == "last"

@@ -62,22 +62,16 @@ class CacheDirectory:
 
     def arguments(self) -> list[str]:
         """Arguments of `buildctl build` that import what is there and export what comes; of every solve its own."""
-        arguments = []
-        for manifest in self._manifests:
-            digest = f"digest={manifest['digest']}"
-            # By our own links: another build may drop what it finds in the directory while BuildKit reads from it.
-            arguments += ["--import-cache", _fields("type=local", f"src={named_in_ascii(self._staging)}", digest)]
         self._exports += 1
-        tag = f"tag=build-{self._exports}"  # a name of its own: one of the same name would replace it
-        place = f"dest={named_in_ascii(self._staging)}"
-        return [*arguments, "--export-cache", _fields("type=local", "mode=max", place, tag)]
+        # By our own links: another build may drop what it finds in the directory while BuildKit reads from it.
+        return cache_arguments(self._manifests, named_in_ascii(self._staging), self._exports)
 
     def keep(self, most_bytes: int) -> Kept:
         """Take in what the solves exported, newest first, and drop what is oldest beyond the bound.
 
         Raises ExportError; the cache is then as it was, or holds blobs besides that the next run deletes.
         """
-        made = [*reversed(_manifests_of(self._staging))]
+        made = [*reversed(manifests_of(self._staging))]
         if not made:  # nothing in the build could be cached
             return Kept(sum(self._blobs_of(self._path, self._manifests).values()), 0, is_too_large=False)
         digests = {manifest["digest"] for manifest in made}
@@ -117,7 +111,7 @@ class CacheDirectory:
         """
         (self._staging / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
         whole = []
-        for manifest in _manifests_of(self._path):
+        for manifest in manifests_of(self._path):
             blobs = self._blobs_of(self._path, (manifest,))
             if all(_size(_blob(self._path, digest)) == size for digest, size in blobs.items()):
                 whole.append(manifest)
@@ -148,12 +142,21 @@ class CacheDirectory:
                 file.unlink()
 
 
+def cache_arguments(manifests: Sequence[dict[str, Any]], place: str, number: int) -> list[str]:
+    """Arguments of the solve of that number, which imports these manifests from `place` and exports to it."""
+    arguments = []
+    for manifest in manifests:
+        arguments += ["--import-cache", _fields("type=local", f"src={place}", f"digest={manifest['digest']}")]
+    tag = f"tag=build-{number}"  # a name of its own: one of the same name would replace it
+    return [*arguments, "--export-cache", _fields("type=local", "mode=max", f"dest={place}", tag)]
+
+
 def open_cache(path: Path, staging: Staging) -> CacheDirectory | None:
     """The cache of a directory that exists; None otherwise. Raises ExportError when it cannot be written."""
     return CacheDirectory(path, staging.beside(path / _INDEX)) if is_directory(path) else None
 
 
-def _manifests_of(layout: Path) -> list[dict[str, Any]]:
+def manifests_of(layout: Path) -> list[dict[str, Any]]:
     """What `index.json` lists; nothing when there is none, or none that makes sense: a cache may always be lost."""
     try:
         listed = json.loads((layout / _INDEX).read_bytes())["manifests"]

@@ -13,6 +13,7 @@ from ocibuild_core.inputs import (
 )
 from ocibuild_core.lacking import check_inputs
 from ocibuild_core.places import closed, find_dockerfile, is_directory, is_file
+from ocibuild_core.plan import dockerfile_location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,7 @@ def lacking_sources(settings: BuildSettings, env: Mapping[str, str]) -> list[Usa
     if not is_directory(settings.context):
         do = "name the directory to build: build [CONTEXT]"
         return [UsageError(f"{where} is not a directory", why=closed(settings.context), do=do)]
-    dockerfile = Path(settings.dockerfile or Path(settings.context) / "Dockerfile")
+    dockerfile = Path(*dockerfile_location(settings))
     if find_dockerfile(str(dockerfile)) is None:
         return [_no_dockerfile(dockerfile, do="name the Dockerfile with --file, or the directory to build")]
     return []

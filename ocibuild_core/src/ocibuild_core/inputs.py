@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.csv_fields import join_fields, split_fields
 from ocibuild_core.errors import UsageError
-from ocibuild_core.places import closed, is_directory
+from ocibuild_core.places import closed, is_directory, is_pipe
 from ocibuild_core.platforms import is_platform, native, normal, variables
 from ocibuild_core.settings.values import LAYOUT_SCHEME, TOO_LARGE
 
@@ -39,6 +39,8 @@ _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _CONTEXT_SCHEMES = ("docker-image://", "https://", "http://", "git://", "ssh://", "git@")
 LARGEST_SECRET = 500 * 1024
 """What BuildKit takes (session/secrets/secretsprovider/store.go in moby/buildkit)."""
+_USER_INFO = r"\w://(?:[^/@:\s]*:([^/@\s]+)|([^/@:\s]{20,}))@"
+"""A password, or what is too long for a user's name: the tokens of GitHub and GitLab have 20 letters and more."""
 _ANNOTATED_PART = r"(?:manifest|index)(?:-descriptor)?(?:\[[^\]]*\])?"
 _TYPED_ANNOTATION = rf"({_ANNOTATED_PART}(?:,{_ANNOTATED_PART})*):(.+)"
 _ANNOTATED = frozenset({"docker", "oci", "image"})
@@ -155,16 +157,35 @@ def secret_fields(settings: BuildSettings) -> Iterator[dict[str, str]]:
 
 
 def secret_values(settings: BuildSettings, env: Mapping[str, str]) -> Iterator[Secret]:
-    """The secrets of the build, for whoever masks them; what cannot be read is left out."""
+    """The secrets of the build, for whoever masks them; what cannot be read is left out.
+
+    So are the passwords in addresses, which BuildKit repeats.
+    """
     from pathlib import Path  # noqa: PLC0415  # only for a build
 
     from ocibuild_core.secret import Secret  # noqa: PLC0415
 
+    contexts = (pair.value for pair in settings.build_contexts)
+    for address in (settings.context, settings.addr or "", *settings.registry_mirrors, *contexts):
+        yield from map(Secret, _passwords(address))
     for name in secret_variables(settings):
         yield Secret(env.get(name, "").strip())
     for path in secret_paths(settings, env):
+        if is_pipe(path):
+            continue
         with suppress(OSError), Path(path).open("rb") as file:
             yield Secret(file.read(LARGEST_SECRET).decode("utf-8", "surrogateescape").strip())
+
+
+def _passwords(address: str) -> Iterator[str]:
+    """What `SCHEME://USER:PASSWORD@` holds, as it is and decoded; also a token that stands for the user."""
+    found = re.search(_USER_INFO, address)
+    if found:
+        from urllib.parse import unquote  # noqa: PLC0415  # pathlib has loaded it
+
+        text = found[1] or found[2]
+        yield text
+        yield unquote(text)
 
 
 def annotation_attributes(settings: BuildSettings, output_type: str) -> dict[str, str]:

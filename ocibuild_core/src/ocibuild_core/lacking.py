@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ocibuild_core.caching import exported_caches, imported_caches
 from ocibuild_core.errors import UsageError
 from ocibuild_core.inputs import LARGEST_SECRET, secret_fields
-from ocibuild_core.places import is_directory, unreadable
+from ocibuild_core.places import is_directory, is_pipe, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +24,19 @@ _HEAD = 1024
 
 def check_inputs(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:
     """All of it, so that nothing is started for a build that cannot work. Raises UsageError."""
-    return [*_lacking_secrets(settings, env), *_lacking_keys(settings, env), *_lacking_caches(settings)]
+    return [
+        *_lacking_paths(settings),
+        *_lacking_secrets(settings, env),
+        *_lacking_keys(settings, env),
+        *_lacking_caches(settings),
+    ]
+
+
+def _lacking_paths(settings: BuildSettings) -> Iterator[UsageError]:
+    """A param that is set to nothing: BuildKit would take the variable of a secret's name in place of its file."""
+    for pair in (*settings.secret_files, *settings.image_args):
+        if not pair.value:
+            yield UsageError(f"{pair.origin}: it is empty", do="give the path of a file, or leave it out")
 
 
 def _lacking_secrets(settings: BuildSettings, env: Mapping[str, str]) -> Iterator[UsageError]:
@@ -32,6 +44,8 @@ def _lacking_secrets(settings: BuildSettings, env: Mapping[str, str]) -> Iterato
         name, path, variable = fields["id"], fields.get("src"), fields.get("env")
         if variable and variable not in env:
             yield UsageError(f"--secret env={variable}: the environment variable {variable} is not set")
+        elif path == "":
+            continue  # `_lacking_paths` tells
         elif not (path or variable or name in env or os.path.lexists(name)):
             yield UsageError(
                 f"--secret id={name}: there is neither a variable nor a file {name}",
@@ -45,6 +59,12 @@ def _unreadable_secret(settings: BuildSettings, path: str) -> Iterator[UsageErro
     origin = next((pair.origin for pair in settings.secret_files if pair.value == path), "--secret")
     if why := unreadable(path):
         yield UsageError(f"{origin}: cannot read the secret's file {path}", why=why, do="give the path of a file")
+    elif is_pipe(path):
+        yield UsageError(
+            f"{origin}: the secret's file {path} is a pipe",
+            why="it can be read only once, and each step reads a secret for itself",
+            do="put it into a variable: --secret id=NAME,env=VARIABLE",
+        )
     elif os.stat(path).st_size > LARGEST_SECRET:  # noqa: PTH116  # as a user wrote it
         yield UsageError(
             f"{origin}: the secret's file {path} is too large",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from ocibuild_core.errors import UsageError
 
@@ -33,6 +34,15 @@ def is_file(path: Path | str) -> bool:
 def is_directory(path: Path | str) -> bool:
     """Whether a directory is there, as far as this user can see."""
     return os.path.isdir(path)  # noqa: PTH112  # see the module
+
+
+def is_pipe(path: Path | str) -> bool:
+    """Whether a pipe or a socket is there: what is read of it is gone, and it may never end."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116  # see the module
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def find_dockerfile(path: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ocibuild_core.cli.line import flag_value
 from ocibuild_core.settings.fields import DISPLAY, GROUPS, LOGIN, RARE, REPEATED, Field, Kind
 from ocibuild_core.settings.table import FIELDS
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _CONTEXT = next(field for field in FIELDS if field.name == "context")
+_SWITCHES = {flag: field for field in FIELDS if field.kind is Kind.BOOL for flag in field.flags}
 _FILE = Field(name="config", help="", group=DISPLAY, kind=Kind.PATH)
 _WIDEST = 80
 """Of help where nothing else is said; also the width of what is no terminal."""
@@ -32,13 +34,19 @@ class GroupedCommand(click.Command):
     """A command whose help lists its flags under headings: the table's, the plugins', then what is seldom needed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does; a flag of docker's that there is not here gets an answer of its own, no guess."""
+        """As click does, with values for flags of a setting that is on or off (`--pull=false`).
+
+        A flag of docker's that there is not here gets an answer of its own, no guess.
+        """
+        rest, said = _valued_flags(args)
         try:
-            return super().parse_args(ctx, args)
+            left = super().parse_args(ctx, rest)
         except click.NoSuchOption as error:
             from ocibuild_core.cli.foreign_flags import refusal_of  # noqa: PLC0415  # only for a message
 
             raise refusal_of(error.option_name) or error from None
+        ctx.params |= said
+        return left
 
     def get_help(self, ctx: click.Context) -> str:
         """The help, as wide as the terminal within click's bounds; click itself would load shutil to ask for that."""
@@ -57,6 +65,24 @@ class GroupedCommand(click.Command):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+
+def _valued_flags(args: Sequence[str]) -> tuple[list[str], dict[str, bool]]:
+    """The arguments without such flags, and what these say by setting, which click cannot know of."""
+    end = args.index("--") if "--" in args else len(args)
+    rest: list[str] = []
+    said: dict[str, bool] = {}
+    for word in args[:end]:
+        flag, equals, text = word.partition("=")
+        field = _SWITCHES.get(flag)
+        value = flag_value(text) if equals else None
+        if field and value is not None:
+            said[field.name] = value
+            continue
+        rest.append(word)
+        if field:
+            said.pop(field.name, None)  # it is said again, without a value
+    return [*rest, *args[end:]], said
 
 
 def build_flags() -> Sequence[click.Parameter]:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.fields import REPEATED, Field, Kind
 from ocibuild_core.settings.table import FIELDS
+from ocibuild_core.settings.values import parse_bool
 from ocibuild_core.terminal import NORMAL, QUIET
 
 TYPE_CHECKING = False
@@ -71,13 +72,21 @@ def read_plain_line(argv: Sequence[str], env: Mapping[str, str]) -> Line | None:
     )
 
 
+def flag_value(text: str) -> bool | None:
+    """What `--pull=TEXT` says, as in docker; None when that is nothing."""
+    try:
+        return parse_bool(text)
+    except ValueError:
+        return None
+
+
 def _take_flag(word: str, words: list[str], by_flag: Mapping[str, Field], values: dict[str, object]) -> bool:
     """Take a flag, and its value from `words` if it stands there; False when they are not plain."""
     flag, equals, value = word.partition("=")
     field = by_flag.get(flag)
     if field and field.kind is Kind.BOOL:
-        values[field.name] = True
-        return not equals
+        values[field.name] = said = flag_value(value) if equals else True
+        return said is not None
     if (field is None and flag != "--config") or (equals and not flag.startswith("--")):
         return False
     if not equals:

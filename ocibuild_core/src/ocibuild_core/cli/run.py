@@ -81,8 +81,16 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
         if line.show:
             from ocibuild_core.cli.show import show_build  # noqa: PLC0415  # a build has no need of it
 
-            options = (*provider_values.values(), *(values for target in targets for _, values in target.exporters))
-            print(show_build(line.show, settings, targets, env=settled.env, progress=progress, options=options))  # noqa: T201
+            shown = show_build(
+                line.show,
+                settings,
+                targets,
+                env=settled.env,
+                progress=progress,
+                login_options=provider_values,
+                output_options=[values for target in targets for _, values in target.exporters],
+            )
+            print(shown)  # noqa: T201
             return
         refuse_without_terminal(progress, is_terminal=_is_terminal(), origin=settings.origin("progress"))
         with _emulation(settings, settled.env, talk):

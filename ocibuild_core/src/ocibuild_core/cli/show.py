@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ocibuild_core.auth.docker_config import load_user_config
 from ocibuild_core.auth.redact import Redactor
 from ocibuild_core.build import plan_targets
+from ocibuild_core.cache_directory import cache_arguments, manifests_of
+from ocibuild_core.cache_keeping import CACHE_DIRECTORY
 from ocibuild_core.command import solve_arguments
 from ocibuild_core.content_store import outputs_from_store, plan_for_store
 from ocibuild_core.image_args import ImageArgument, image_references
 from ocibuild_core.inputs import secret_values
+from ocibuild_core.places import is_directory
 from ocibuild_core.secret import MASK, Secret
 from ocibuild_core.settings.model import DEFAULT, Pair
 from ocibuild_core.settings.table import FIELDS
@@ -40,7 +43,8 @@ def show_build(  # noqa: PLR0913  # each from another part
     *,
     env: Mapping[str, str],
     progress: str,
-    options: Iterable[OptionValues],
+    login_options: Mapping[str, OptionValues],
+    output_options: Iterable[OptionValues],
 ) -> str:
     """What is printed, secrets masked. Raises OcibuildError.
 
@@ -50,10 +54,11 @@ def show_build(  # noqa: PLR0913  # each from another part
         targets: the stages to build.
         env: the user's environment.
         progress: the value of buildctl's `--progress`.
-        options: of providers and exporters, for their secrets.
+        login_options: of auth providers, by name.
+        output_options: of exporters, for their secrets: the outputs themselves are among the settings.
     """
     redactor = Redactor()
-    for values in options:
+    for values in (*login_options.values(), *output_options):
         redactor.add_options(values)
         for value in values.values():
             if isinstance(value, Secret):
@@ -65,6 +70,7 @@ def show_build(  # noqa: PLR0913  # each from another part
     shown = _shown(
         settings, targets, env=env, progress=progress, proxy_names=tuple(config.proxies(settings.addr or ""))
     )
+    shown["logins"] = {name: options for name, values in login_options.items() if (options := _options(values))}
     return (_as_json if form == "json" else _as_text)(shown, redactor.text)
 
 
@@ -82,7 +88,8 @@ def _shown(
         for name, reference in image_references(settings).items()
     ]
     commands, copied = [], []
-    for plan in plan_targets(settings, targets, Talk(), env):
+    cache = Path.cwd() / CACHE_DIRECTORY
+    for number, plan in enumerate(plan_targets(settings, targets, Talk(), env), start=1):
         files = _files(plan)
         # An engine of our own is asked for an image, of which the archives are made here.
         taken = () if settings.addr else outputs_from_store(plan, settings)
@@ -95,6 +102,8 @@ def _shown(
             images=images,
             proxy_args=dict.fromkeys(proxy_names, MASK),
         )
+        if is_directory(cache):
+            arguments += cache_arguments(manifests_of(cache), f"{_PRIVATE}/cache", number)
         commands.append(["buildctl", f"--addr={address}", "build", *arguments])
         copied += [f"{output.type} archive {files[output]}" for output in taken]
     return {"settings": dict(_settings(settings)), "commands": commands, "copied": copied}
@@ -102,17 +111,24 @@ def _shown(
 
 def _as_text(shown: Mapping[str, Any], mask: Callable[[str], str]) -> str:
     """The same for people: what was set, one a line, then the commands."""
-    rows = [
-        (name, _short(row["value"]), row["origin"])
-        for name, row in shown["settings"].items()
-        if row["origin"] != DEFAULT
-    ]
-    rows = [(name, mask(value), origin) for name, value, origin in rows]
+    rows = [(name, mask(value), origin) for name, value, origin in _rows(shown)]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     lines = [f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}" for name, value, origin in rows]
     commands = [shlex.join(map(mask, command)) for command in shown["commands"]]
     copied = [f"# {mask(text)}: copied from the engine's content store" for text in shown["copied"]]
     return "\n".join([*lines, *([""] if lines else []), *commands, *copied])
+
+
+def _rows(shown: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What was set, with where; pairs one by one, for each may come from elsewhere."""
+    for name, row in shown["settings"].items():
+        value = row["value"]
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            yield from ((name, _short(pair), pair["origin"]) for pair in value)
+        elif row["origin"] != DEFAULT:
+            yield name, _short(value), row["origin"]
+    for provider, options in shown["logins"].items():
+        yield from ((f"{provider} {name}", _short(row["value"]), row["origin"]) for name, row in options.items())
 
 
 def _as_json(shown: Mapping[str, Any], mask: Callable[[str], str]) -> str:
@@ -132,6 +148,15 @@ def _settings(settings: BuildSettings) -> Iterator[tuple[str, dict[str, Any]]]:
     for field in FIELDS:
         value = getattr(settings, field.name)
         yield field.name.replace("_", "-"), {"value": _plain(value), "origin": settings.origin(field.name)}
+
+
+def _options(values: OptionValues) -> dict[str, dict[str, Any]]:
+    """The options that somebody set, by name; of a secret the mask."""
+    return {
+        name: {"value": MASK if isinstance(value, Secret) else _plain(value), "origin": origin}
+        for name, value in values.items()
+        if (origin := values.origin(name))
+    }
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401  # JSON

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -20,6 +20,7 @@ from ocibuild_core.places import closed, is_directory, working_directory
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.selection import select_plugins
 from ocibuild_core.settings.reserved import reserved_spellings
+from ocibuild_core.settings.sources import last_in_any_case, refuse_unpassable
 from ocibuild_core.settings.table import FIELDS
 from ocibuild_core.settings.values import kind_of
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _NAME = "request"
 _LARGEST = 16 * 1024 * 1024
+_PIECE = 65536
+_NOTHING = object()
 _LOGIN_FIELDS = frozenset({"login", "login_timeout"})
 # What a run may leave behind for later steps; the order is that of Concourse's own task.
 _OUTPUTS = ("image", "cache")
@@ -62,7 +65,7 @@ The request is JSON: the file that is written when all is well, and the params o
 def task() -> None:
     """Read the request, build, answer."""
     working_directory()
-    request = read_request(sys.stdin.buffer.read(_LARGEST + 1))
+    request = read_request(sys.stdin.buffer)
     env = dict(os.environ)
     catalog = load_plugins(select_plugins(env=env, no_plugin=(), files=()), reserved=reserved_spellings())
     catalog.check_allowed()
@@ -73,25 +76,41 @@ def task() -> None:
         raise ExportError(f"cannot write the response {request.response_path}", why=error.strerror or "") from None
 
 
-def read_request(content: bytes) -> Request:
-    """The first JSON value of `content`; what follows it does not matter. Raises UsageError."""
-    if len(content) > _LARGEST:
-        raise UsageError(f"the {_NAME} on stdin is larger than 16 MiB")
-    try:
-        value, _ = json.JSONDecoder().raw_decode(content.decode().lstrip())
-    except (ValueError, RecursionError):
+def read_request(stream: BinaryIO) -> Request:
+    """The first JSON value of `stream`; what follows it is not waited for. Raises UsageError."""
+    content = b""
+    value = _NOTHING
+    while value is _NOTHING and (piece := stream.read1(_PIECE)):  # type: ignore[attr-defined]  # buffered
+        content += piece
+        if len(content) > _LARGEST:
+            raise UsageError(f"the {_NAME} on stdin is larger than 16 MiB")
+        if len(piece) < _PIECE:  # all that there is by now
+            value = _first_value(content)
+    if value is _NOTHING and (value := _first_value(content)) is _NOTHING:
         # Without the text: it may hold a password.
         do = 'pipe {"response_path": "…", "config": {…}} in'
-        raise UsageError(f"the {_NAME} on stdin is no JSON", do=do) from None
+        raise UsageError(f"the {_NAME} on stdin is no JSON", do=do)
     if not isinstance(value, dict):
         raise UsageError(f"the {_NAME} on stdin is {kind_of(value)} where an object is expected")
     response_path = _member(value, "response_path", str, "a text")
+    refuse_unpassable(response_path, f"{_NAME}: response_path")
     if not response_path:
         raise UsageError(f"{_NAME}: response_path is missing", do="name the file that is written at the end")
     parent = Path(response_path).absolute().parent
     if not is_directory(parent):
         raise UsageError(f"{_NAME}: response_path: there is no directory {parent}", why=closed(parent))
     return Request(response_path=Path(response_path), config=_member(value, "config", dict, "an object") or {})
+
+
+def _first_value(content: bytes) -> Any:  # noqa: ANN401  # JSON
+    """What the content begins with; `_NOTHING` while that is not whole, or no JSON."""
+    text = content.decode(errors="surrogateescape").lstrip()
+    try:
+        value, end = json.JSONDecoder().raw_decode(text)
+        text[:end].encode()  # in what follows there may be anything
+    except (ValueError, RecursionError):
+        return _NOTHING
+    return value
 
 
 def request_environment(
@@ -120,7 +139,7 @@ def request_environment(
 
 def _member(value: Mapping[str, Any], key: str, kind: type, wanted: str) -> Any:  # noqa: ANN401  # checked here
     """The value of a key in any case, None without one."""
-    found = next((item for name, item in value.items() if name.lower() == key), None)
+    found = last_in_any_case(value, key)
     if found is not None and not isinstance(found, kind):
         raise UsageError(f"{_NAME}: {key}: {kind_of(found)} where {wanted} is expected")
     return found

@@ -23,7 +23,7 @@ from ocibuild_core.settings.values import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Source(Protocol):
         """One place that settings come from."""
@@ -135,7 +135,12 @@ class Document(NamedTuple):
     def _lookup(self, key: str) -> object:
         if not self.is_request:
             return self.values.get(key)
-        return next((value for name, value in self.values.items() if name.lower() == key), None)
+        return last_in_any_case(self.values, key)
+
+
+def last_in_any_case(values: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401  # JSON
+    """The value of a key that may be written in any case; of several the last counts, as in Go's encoding/json."""
+    return next((values[name] for name in reversed(list(values)) if name.lower() == key), None)
 
 
 def _refuse_outside(path: str, file: str, origin: str) -> None:
@@ -199,13 +204,40 @@ def _from_document(field: Field, value: object, origin: str) -> object:
         case Kind.LIST | Kind.ITEMS | Kind.OUTPUTS, list():
             return tuple(_scalar(item, origin) for item in value)
         case Kind.PAIRS, dict():
-            return tuple(Pair(key=str(key), value=_scalar(item, origin), origin=origin) for key, item in value.items())
+            return tuple(
+                Pair(key=checked_key(key, origin), value=_scalar(item, origin), origin=origin)
+                for key, item in value.items()
+            )
         case Kind.PAIRS, list():
             return tuple(_pair(_scalar(item, origin), origin) for item in value)
         case Kind.BOOL | Kind.PAIRS, _:
             raise _wrong_type(field, value, origin)
         case _:
             return parse_text(field, _scalar(value, origin), origin)
+
+
+def checked_key(key: object, origin: str) -> str:
+    """A key of a mapping, as `NAME=VALUE` could say it; raises UsageError. YAML takes `on` for true."""
+    if not isinstance(key, str):
+        raise UsageError(f"{origin}: {kind_of(key)} where a name is expected", do="put the name in quotes")
+    if not key or "=" in key:
+        raise UsageError(f"{origin}: {key!r} is no name", why="it is empty, or has a '='", do="write NAME: VALUE")
+    return key
+
+
+def refuse_unpassable(value: object, origin: str) -> None:
+    """Raise UsageError for a text that no program can be given: with a NUL, or a surrogate that stands for no byte."""
+    for text in value if isinstance(value, tuple) else (value,):
+        if isinstance(text, str) and not _is_passable(text):
+            why = "a NUL, or half of a character, cannot be handed to a program"
+            raise UsageError(f"{origin}: not a text that can be used", why=why, do="take it out")
+
+
+def _is_passable(text: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _scalar(value: object, origin: str) -> str:

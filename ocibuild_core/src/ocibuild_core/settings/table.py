@@ -49,7 +49,7 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         name="target_file",
-        help="File that holds the name of the stage; wins over --target.",
+        help="File that holds the name of the stage; wins over a name in the same place.",
         group=SOURCE,
         kind=Kind.PATH,
         env=four_spellings("TARGET_FILE"),
