@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from generated import write_or_check
 from ocibuild_core.cli.flags import GroupedOption, build_flags
-from ocibuild_core.settings.fields import GROUPS, Field, Kind, Scope
+from ocibuild_core.settings.fields import GROUPS, Field, Kind, Scope, default_text
 from ocibuild_core.settings.keys import SECTIONS, yaml_fields
 from ocibuild_core.settings.table import FIELDS
 
@@ -30,6 +30,7 @@ _TYPES = {
     Kind.DURATION: "duration",
     Kind.SIZE: "size",
     Kind.CHOICE: "choice",
+    Kind.ATTRIBUTES: "true, false, or `key=value,…`",
 }
 
 
@@ -45,8 +46,12 @@ def pages() -> dict[str, str]:
 def schema() -> dict[str, Any]:
     """JSON Schema of a file of settings (https://json-schema.org/draft/2020-12)."""
     properties = {key: {"description": field.help, **_value_schema(field)} for key, field in yaml_fields()}
-    sections = {key: {"description": text, "type": "object"} for key, text in SECTIONS.items()}
+    sections: dict[str, dict[str, Any]] = {
+        key: {"description": text, "type": "object"} for key, text in SECTIONS.items()
+    }
     sections["credential-store"]["type"] = "string"
+    ids = {"type": "array", "items": {"type": "string"}}
+    sections["plugins"] |= {"properties": {"allow": ids, "block": ids}, "additionalProperties": False}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "ocibuild.yml",
@@ -64,6 +69,8 @@ def _value_schema(field: Field) -> dict[str, Any]:
             return {"type": "boolean"}
         case Kind.CHOICE:
             return {"enum": list(field.choices)}
+        case Kind.ATTRIBUTES:
+            return {"type": ["string", "boolean"]}
         case Kind.LIST | Kind.ITEMS | Kind.OUTPUTS:
             return {"anyOf": [scalar, many]}
         case Kind.PAIRS:
@@ -100,7 +107,7 @@ def _params() -> str:
 def _param(field: Field, key: str) -> Iterator[str]:
     star = "\\*" if field.scope is Scope.HOST else ""
     variables = [*(f"`{name}`" for name in field.env), *([f"`{field.prefix}…`"] if field.prefix else [])]
-    default = "" if field.default in (None, (), False) else f"; default `{field.default}`"
+    default = f"; default `{text}`" if (text := default_text(field)) else ""
     choices = f" ({', '.join(f'`{one}`' for one in field.choices)})" if field.choices else ""
     yield f"### {field.name.replace('_', ' ')}"
     yield ""

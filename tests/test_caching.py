@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ocibuild_core.cache_keeping import cache_bound
 from ocibuild_core.caching import cache_arguments, cache_types, parse_cache
 from ocibuild_core.errors import UsageError
 from ocibuild_core.needs import exported_images, needed_registries
@@ -67,16 +66,3 @@ def test_a_secret_in_an_argument_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(UsageError, match="is not taken from an argument") as error:
         parse_cache(text, "--cache-to", "dest")
     assert "hush" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("10GB", 10**10), ("512MiB", 512 * 2**20), ("1.5k", 1500), ("7", 7), (" 2 g ", 2 * 10**9)]
-)
-def test_a_size_is_decimal_unless_it_says_otherwise(text: str, size: int) -> None:
-    assert cache_bound(settings(cache_size=text)) == size
-
-
-@pytest.mark.parametrize("text", ["", "much", "-1GB", "1PB"])
-def test_what_is_no_size_is_said_with_its_origin(text: str) -> None:
-    with pytest.raises(UsageError, match="--cache-size"):
-        cache_bound(settings(cache_size=text))

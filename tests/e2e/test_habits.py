@@ -108,3 +108,11 @@ def test_a_label_may_have_no_value(work: Path, run: ProgramRunner) -> None:
     (work / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     run("build", "--label", "bare", "--label", "a=1", ".", cwd=work, env={"bare": "x"}).succeeded()
     assert read_image(work / "image" / "image.tar").config["config"]["Labels"] == {"bare": "", "a": "1"}
+
+
+def test_debugging_shows_the_engines_log(work: Path, run: ProgramRunner) -> None:
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY missing /\n")
+    shown = run("build", ".", env={"DEBUG": "1"}, cwd=work).ended_with(1).stderr
+    assert "the engine's log:\n" in shown
+    assert "level=debug" in shown
+    assert "level=debug" not in run("build", ".", cwd=work).ended_with(1).stderr

@@ -202,3 +202,26 @@ def test_a_dockerfile_is_taken_apart_as_go_does(work: Path, run: ProgramRunner) 
     (work / "d" / "d").write_text("FROM scratch\nCOPY Dockerfile /\n")
     run("build", env={"DOCKERFILE": "d/"}, cwd=work).succeeded()
     assert "there is no d/d/d" in run("build", env={"DOCKERFILE": "d/d/"}, cwd=work).ended_with(2).stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("auth: {ekr: {region: x}}", "auth.ekr: there is no provider 'ekr'\n  do     did you mean 'ecr'?"),
+        ("auth: {ecr: {regoin: x}}", "auth.ecr: unknown option 'regoin'; did you mean 'region'?"),
+        ("exporters: {dokcer: {dest: x}}", "exporters.dokcer: there is no exporter 'dokcer'"),
+        ("plugins: {alow: [ecr]}", "'alow' is neither; did you mean 'allow'?"),
+        ("{auth: {not-installed-here: {a: b}}}", ""),
+    ],
+)
+def test_a_misspelt_name_in_a_file_of_settings_is_told(text: str, says: str, work: Path, run: ProgramRunner) -> None:
+    (work / "own.yml").write_text(text)
+    result = run("build", "--config", "own.yml", "--print", ".", cwd=work).ended_with(2 if says else 0)
+    assert says in result.stderr
+
+
+def test_a_digest_that_a_layout_does_not_hold_is_refused(work: Path, run: ProgramRunner) -> None:
+    run("build", "-o", "oci,tar=false,dest=layout", ".", cwd=work).succeeded()
+    digest = f"sha256:{'0' * 64}"
+    result = run("build", "--build-context", f"base=oci-layout://layout@{digest}", ".", cwd=work).ended_with(2)
+    assert f"layout has no {digest}" in result.stderr

@@ -157,6 +157,8 @@ def test_the_pages_are_what_the_table_says() -> None:
         ({"registries": {"*.example": "basic"}, "auth": {"basic": {"url": "x"}}, "platforms": "linux/arm64"}, True),
         ({"debug": "yes"}, False),
         ({"progress": "loud"}, False),
+        ({"sbom": True, "provenance": "mode=max", "plugins": {"allow": ["ecr"]}}, True),
+        ({"plugins": {"alow": ["ecr"]}}, False),
         ({"unknown": 1}, False),
         ({"build-args": {"A": {"nested": 1}}}, False),
     ],

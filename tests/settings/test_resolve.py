@@ -254,3 +254,20 @@ def test_a_key_that_is_no_name_is_refused(key: object) -> None:
 def test_of_a_key_in_two_cases_the_last_counts_as_in_go() -> None:
     request = Document({"target": "first", "TARGET": "last"}, "request", is_request=True)
     assert settle({}, {}, request).target == "last"
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (False, "false"), ("mode=max", "mode=max")])
+def test_what_is_on_or_has_attributes_may_be_a_boolean_in_yaml(value: object, text: str) -> None:
+    assert settle({}, {}, Document({"provenance": value}, "ocibuild.yml")).provenance == text
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1GB", "1PB"])
+def test_the_bound_of_the_cache_is_a_size(text: str) -> None:
+    with pytest.raises(UsageError, match="--cache-size"):
+        settle({}, {"cache_size": text})
+    assert settle().cache_size == settle({}, {"cache_size": "10GB"}).cache_size == 10**10
+
+
+def test_a_number_for_a_boolean_is_told_what_is_expected() -> None:
+    with pytest.raises(UsageError, match="unpack_rootfs: a number where true or false is expected"):
+        settle({}, {}, Document({"unpack_rootfs": 1}, "request", is_request=True))

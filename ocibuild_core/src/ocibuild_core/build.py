@@ -67,7 +67,7 @@ def build(given: BuildInput) -> None:
         engine = stack.enter_context(given.launch(engine_settings(given.settings, given.env)))
         from ocibuild_core.auth.session import open_session  # noqa: PLC0415  # the engine starts meanwhile
         from ocibuild_core.cache_directory import open_cache  # noqa: PLC0415
-        from ocibuild_core.cache_keeping import CACHE_DIRECTORY, cache_bound, keep_cache  # noqa: PLC0415
+        from ocibuild_core.cache_keeping import CACHE_DIRECTORY, keep_cache  # noqa: PLC0415
         from ocibuild_core.engine.find import find_credential_helper  # noqa: PLC0415
         from ocibuild_core.exports import check, finish, stage  # noqa: PLC0415
         from ocibuild_core.features import used_features  # noqa: PLC0415
@@ -80,7 +80,7 @@ def build(given: BuildInput) -> None:
         _refuse_replacing(given, plans)
         check(plans)
         _warn_of_what_is_taken_along(given, plans)
-        bound = cache_bound(given.settings)
+        bound = given.settings.cache_size
         session = stack.enter_context(
             open_session(
                 login=given.login,
@@ -93,6 +93,7 @@ def build(given: BuildInput) -> None:
             )
         )
         given.talk.mask = session.redactor.text
+        stack.callback(_show_log, given.talk, engine)
         for secret in secret_values(given.settings, given.env):
             session.redactor.add(secret)
         make_ready(given, engine, session, plans)
@@ -118,6 +119,12 @@ def build(given: BuildInput) -> None:
             if mounts:
                 mounts.keep(bound - size, given.talk)
     _report(given, artifacts, time.monotonic() - started)
+
+
+def _show_log(talk: Talk, engine: Engine) -> None:
+    """What `--debug` asks for, however the build ended; while the secrets in it are still masked."""
+    if text := engine.debug_log():
+        talk.say(f"the engine's log:\n{text}")
 
 
 def _refuse_replacing(given: BuildInput, plans: Sequence[BuildPlan]) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocibuild_core.errors import UsageError
-from ocibuild_core.settings.values import parse_size, show_size
+from ocibuild_core.settings.values import show_size
 
 if TYPE_CHECKING:
     from ocibuild_core.cache_directory import CacheDirectory
-    from ocibuild_core.settings.model import BuildSettings
     from ocibuild_core.terminal import Talk
 
 CACHE_DIRECTORY = "cache"
@@ -27,11 +25,3 @@ def keep_cache(cache: CacheDirectory, bound: int, talk: Talk) -> int:
     dropped = f", {kept.dropped} older dropped" if kept.dropped else ""
     talk.say(f"{CACHE_DIRECTORY}/  build cache, {show_size(kept.size)}{dropped}")
     return kept.size
-
-
-def cache_bound(settings: BuildSettings) -> int:
-    """Bytes that the directory may hold. Raises UsageError."""
-    try:
-        return parse_size(settings.cache_size)
-    except ValueError as error:
-        raise UsageError(f"{settings.origin('cache_size')} {settings.cache_size!r}: {error}") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import UsageError
-from ocibuild_core.places import is_directory
+from ocibuild_core.places import is_directory, is_file
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.values import LAYOUT_SCHEME
 
@@ -37,6 +37,8 @@ def layout_context(pair: Pair) -> LayoutContext:
         directory, tag = (before, after) if colon else (directory, "")
     manifests = _manifests(pair, directory)
     if digest:
+        if not is_file(Path(directory) / "blobs" / digest.replace(":", "/", 1)):
+            raise _error(pair, f"{directory} has no {digest}", why="there is no such blob in it")
         return LayoutContext(directory, digest)
     wanted = tag or _DEFAULT_TAG
     found = [one for one in manifests if (one.get("annotations") or {}).get(_NAME) == wanted]

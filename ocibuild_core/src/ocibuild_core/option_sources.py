@@ -15,10 +15,10 @@ from ocibuild_core.secret import MAX_SECRET_BYTES, Secret
 from ocibuild_core.spellings import spell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from ocibuild_core.options import Option, OptionValue
-    from ocibuild_core.spellings import Owner, Spellings
+    from ocibuild_core.spellings import Owner, OwnerKind, Spellings
 
 STDIN = "-"
 REQUEST = "request"
@@ -94,7 +94,7 @@ def collect_options(owner: Owner, sources: OptionSources) -> OptionValues:
     """
     values: dict[str, OptionValue | None] = {}
     origins: dict[str, str] = {}
-    errors: list[OcibuildError] = list(_unknown_keys(owner, sources))
+    errors: list[OcibuildError] = list(unknown_options(owner, sources))
     for option in owner.options:
         try:
             values[option.name], origin = collect_option(owner, option, sources)
@@ -267,7 +267,20 @@ def _read_file(origin: str, name: str) -> bytes:
         raise UsageError(f"{origin}: the file cannot be read", why=reason, do="give the path of a file") from None
 
 
-def _unknown_keys(owner: Owner, sources: OptionSources) -> Iterator[UsageError]:
+def misspelt_owners(kind: OwnerKind, known: Collection[str], sources: OptionSources) -> Iterator[UsageError]:
+    """One error for each name in a section of a file that is nearly one of the `known`; others may not be installed."""
+    for document in sources.yaml:
+        section = document.values.get(kind.value)
+        for name in map(str, section if isinstance(section, dict) else ()):
+            from ocibuild_core.suggest import near_name  # noqa: PLC0415  # only where a file has such a section
+
+            if name not in known and (meant := near_name(name, known)):
+                summary = f"{document.name}: {kind.value}.{name}: there is no {kind.name.lower()} {name!r}"
+                yield UsageError(summary, do=f"did you mean {meant!r}? If not, take it out")
+
+
+def unknown_options(owner: Owner, sources: OptionSources) -> Iterator[UsageError]:
+    """One error for each option in the owner's section of a file that it does not have."""
     known = [option.name for option in owner.options]
     section = owner.kind.value
     for document in sources.yaml:

@@ -94,7 +94,9 @@ def _section(file: SettingsFile) -> Mapping[str, object]:
         )
     unknown = [key for key in section if key not in ("allow", "block")] if isinstance(section, dict) else []
     if not isinstance(section, dict) or unknown:
-        found = f"; {unknown[0]!r} is neither" if unknown else ""
+        from ocibuild_core.suggest import nearest  # noqa: PLC0415  # only for a message
+
+        found = f"; {unknown[0]!r} is neither{nearest(str(unknown[0]), ('allow', 'block'))}" if unknown else ""
         raise UsageError(f"{file.name}: plugins: a mapping with 'allow' and 'block' is expected{found}")
     return section
 

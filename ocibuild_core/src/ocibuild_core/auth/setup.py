@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import OcibuildError, PluginError, raise_all
 from ocibuild_core.late_logging import get_logger
-from ocibuild_core.option_sources import collect_options
+from ocibuild_core.option_sources import collect_options, unknown_options
 from ocibuild_core.spellings import Owner
 
 if TYPE_CHECKING:
@@ -115,15 +115,19 @@ def provider_options(
     A provider that nobody named must not end a run by a variable that was never meant for it: it is left out.
 
     Raises:
-        UsageError: an option of a provider that the user named is malformed.
+        UsageError: an option of a provider that the user named is malformed, or a file names one that there is not.
     """
     named = set(login.names())
     options: dict[str, OptionValues] = {}
     errors: list[OcibuildError] = []
     for loaded in catalog.providers:
         provider = loaded.provider
+        owner = Owner.of_provider(provider)
+        if unknown := list(unknown_options(owner, sources)):
+            errors += unknown  # a file says that it is meant
+            continue
         try:
-            options[provider.name] = collect_options(Owner.of_provider(provider), sources)
+            options[provider.name] = collect_options(owner, sources)
         except OcibuildError as error:
             if named.intersection((provider.name, *provider.aliases)):
                 errors.append(error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ocibuild_core.cli.line import flag_value
-from ocibuild_core.settings.fields import DISPLAY, GROUPS, LOGIN, RARE, REPEATED, Field, Kind
+from ocibuild_core.settings.fields import DISPLAY, GROUPS, LOGIN, RARE, REPEATED, Field, Kind, default_text
 from ocibuild_core.settings.table import FIELDS
 
 if TYPE_CHECKING:
@@ -160,10 +160,6 @@ def _help(field: Field) -> str:
         notes.append("env " + max(field.env, key=len).upper())
     elif field.prefix:
         notes.append(f"env {field.prefix}…")
-    if field.default not in (None, (), False):
-        notes.append(f"default {_default_text(field)}")
+    if default := default_text(field):
+        notes.append(f"default {default}")
     return field.help + (f"  [{', '.join(notes)}]" if notes else "")
-
-
-def _default_text(field: Field) -> str:
-    return f"{field.default:g}s" if isinstance(field.default, float) else str(field.default)

@@ -15,9 +15,15 @@ from ocibuild_core.cli.stdin_sources import sources_from_stdin
 from ocibuild_core.display import choose_progress, refuse_without_terminal
 from ocibuild_core.errors import OcibuildError, UsageError, masked_errors, raise_all
 from ocibuild_core.option_sources import Document as OptionDocument
-from ocibuild_core.option_sources import OptionSources, StdinOnce, collect_options, exporter_attributes
+from ocibuild_core.option_sources import (
+    OptionSources,
+    StdinOnce,
+    collect_options,
+    exporter_attributes,
+    misspelt_owners,
+)
 from ocibuild_core.plan import DEFAULT_DIRECTORY, Target, choose_outputs
-from ocibuild_core.spellings import Owner
+from ocibuild_core.spellings import Owner, OwnerKind
 from ocibuild_core.terminal import QUIET, Talk, print_result
 
 if TYPE_CHECKING:
@@ -65,6 +71,7 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
     with sources_from_stdin(settled.settings, sources.stdin) as settings:
         check_settings(settings, settled.env)
         login = _login_settings(settings, start.files)
+        _refuse_misspelt(catalog, sources)
         catalog, provider_values = provider_options(catalog, sources, login)
         targets = _targets(settings, catalog, sources)
         if line.explain:
@@ -160,6 +167,14 @@ def _trusted_values(file: SettingsFile) -> Mapping[str, object]:
             do="name the file with --config, or move the key to ~/.config/ocibuild.yml",
         )
     return file.values
+
+
+def _refuse_misspelt(catalog: Catalog, sources: OptionSources) -> None:
+    known = {
+        OwnerKind.PROVIDER: [loaded.provider.name for loaded in catalog.providers],
+        OwnerKind.EXPORTER: [loaded.exporter.name for loaded in catalog.exporters],
+    }
+    raise_all([error for kind, names in known.items() for error in misspelt_owners(kind, names, sources)])
 
 
 def _targets(settings: BuildSettings, catalog: Catalog, sources: OptionSources) -> list[Target]:

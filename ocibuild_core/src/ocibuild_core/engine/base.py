@@ -110,6 +110,10 @@ class Engine(ABC):
         del text
         return ""
 
+    def debug_log(self) -> str:
+        """What it has logged so far, if it is ours and was started to log for debugging; empty otherwise."""
+        return ""
+
     def content_store(self) -> Path | None:
         """The directory of images' blobs, with one for each digest algorithm in it; None when we cannot read it.
 

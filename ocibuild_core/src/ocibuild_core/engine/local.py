@@ -150,6 +150,15 @@ class LocalEngine(Engine):
     def _watch(self) -> Watch:
         return Watch(fd=self._keeper.fd, check=self._check_alive)
 
+    def debug_log(self) -> str:
+        """See `Engine`."""
+        if not self._settings.debug:
+            return ""
+        try:
+            return self._state.log.read_text(encoding="utf-8", errors="replace").rstrip()
+        except OSError as error:
+            return f"the engine's log {self._state.log} cannot be read: {error.strerror}"
+
     def content_store(self) -> Path | None:
         """See `Engine`. BuildKit names the directory above after its executor and snapshotter: `runc-overlayfs`."""
         found = list(self._state.root.glob("*/content"))

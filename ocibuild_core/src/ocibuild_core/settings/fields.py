@@ -28,6 +28,8 @@ class Kind(Enum):
     DURATION = "duration"
     SIZE = "size"
     CHOICE = "choice"
+    ATTRIBUTES = "attributes"
+    """TEXT that may be true or false, or `key=value` and more of them."""
 
 
 LISTS = (Kind.LIST, Kind.ITEMS, Kind.OUTPUTS)
@@ -86,6 +88,15 @@ def four_spellings(name: str) -> tuple[str, ...]:
     """
     joined = name.replace("_", "")
     return tuple(dict.fromkeys((joined, name, name.lower(), joined.lower())))
+
+
+def default_text(field: Field) -> str:
+    """The default as one would write it; empty when nothing is said by it."""
+    if field.default in (None, (), False):
+        return ""
+    if field.kind is Kind.SIZE and isinstance(field.default, int):
+        return f"{field.default // 10**9}GB"
+    return f"{field.default:g}s" if isinstance(field.default, float) else str(field.default)
 
 
 SOURCE = "What to build"

@@ -51,7 +51,7 @@ class BuildSettings(NamedTuple):
     sbom: str | None
     cache_from: tuple[str, ...]
     cache_to: tuple[str, ...]
-    cache_size: str
+    cache_size: int
     cache_mounts: bool
     login: tuple[str, ...]
     login_timeout: float

@@ -126,7 +126,7 @@ class Document(NamedTuple):
                 why="whoever can change the sources could choose logins, plugins or the engine",
                 do="name the file with --config, or move the key to ~/.config/ocibuild.yml",
             )
-        if self.is_request:
+        if self.is_request and field.kind is not Kind.BOOL:  # which says itself what it wants
             _refuse_numbers(value, origin)
         if field.kind is Kind.PATH and not self.trusted:
             _refuse_outside(str(value), self.name, origin)
@@ -201,6 +201,8 @@ def _from_document(field: Field, value: object, origin: str) -> object:
     match field.kind, value:
         case Kind.BOOL, bool():
             return value
+        case Kind.ATTRIBUTES, bool():
+            return str(value).lower()
         case Kind.LIST | Kind.ITEMS | Kind.OUTPUTS, list():
             return tuple(_scalar(item, origin) for item in value)
         case Kind.PAIRS, dict():

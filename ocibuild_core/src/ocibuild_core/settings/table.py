@@ -287,7 +287,7 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         name="debug",
-        help="Show the engine's debug log.",
+        help="Have the engine log for debugging, and show its log at the end.",
         group=DISPLAY,
         kind=Kind.BOOL,
         flags=("--debug",),
