@@ -73,6 +73,30 @@ def test_two_exporters_for_one_path_are_refused_by_name() -> None:
     assert "'docker' and 'digest'" in str(error.value)
 
 
+def test_a_path_is_the_same_by_all_of_its_names(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    here, there = (OptionValues({"dest": tmp_path / name / "x"}) for name in ("a", "link"))
+    with pytest.raises(UsageError, match=f"two outputs write {tmp_path}/a/x"):
+        planned((DOCKER, here), (DIGEST, there))
+    assert len(planned((DIGEST, here), (DIGEST, there)).exports) == 1
+
+
+def test_a_link_in_a_files_place_is_another_file_than_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("x")
+    one, other = (OptionValues({"dest": tmp_path / name}) for name in ("x", "link"))
+    assert len(planned((DOCKER, one), (DIGEST, other)).exports) == 2
+
+
+def test_what_takes_the_place_of_a_link_is_refused_where_another_needs_that(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    link, below = (OptionValues({"dest": tmp_path / name}) for name in ("link", "link/x"))
+    for pair in (((DOCKER, link), (DIGEST, below)), ((DOCKER, below), (DIGEST, link))):
+        with pytest.raises(UsageError, match=f"{tmp_path}/link/x inside of another's {tmp_path}/link"):
+            planned(*pair)
+
+
 def test_a_relative_destination_is_the_plugins_fault() -> None:
     class Relative(DockerExporter):
         def plan(self, request: object) -> ExportPlan:

@@ -390,8 +390,9 @@ def test_when_one_push_of_several_fails_each_reference_is_told(
     assert files_in(work / "image") == before
 
 
-@pytest.mark.parametrize("place", ["out", "out/cache"])
+@pytest.mark.parametrize("place", ["out", "out/cache", "link/out", "link/out/cache"])
 def test_a_cache_that_an_output_would_replace_is_refused(work: Path, run: ProgramRunner, place: str) -> None:
+    (work / "link").symlink_to(".")
     result = run("build", "-o", "oci,tar=false,dest=out", "--cache-to", f"type=local,dest={place}", ".", cwd=work)
     assert f"exports a cache to {work / place}, and an output replaces {work / 'out'}" in result.ended_with(2).stderr
 

@@ -102,16 +102,26 @@ def test_an_old_client_for_a_daemon_elsewhere_is_named_too(
         ("oci,tar=false,dest=other/../lay", "digest,dest=lay/./digest"),
         ("rootfs,dest=.", "docker,dest=rootfs/image.tar"),
         ("docker,dest=a", "digest,dest=a/b/c"),
+        ("oci,tar=false,dest=image/lay", "digest,dest=link/lay/digest"),
     ],
 )
 def test_destinations_in_each_other_are_refused_before_the_build(
     outer: str, inner: str, work: Path, run: ProgramRunner
 ) -> None:
+    (work / "link").symlink_to("image")
     for first, second in ((outer, inner), (inner, outer)):
         result = run("build", "-o", first, "-o", second, ".", cwd=work).ended_with(2)
         assert "inside of another's" in result.stderr
         assert result.stdout == ""
-    assert sorted(path.name for path in work.iterdir()) == ["Dockerfile", "image"]
+    assert sorted(path.name for path in work.iterdir()) == ["Dockerfile", "image", "link"]
+
+
+def test_a_target_whose_directory_is_anothers_by_a_link_is_refused(work: Path, run: ProgramRunner) -> None:
+    (work / "Dockerfile").write_text("FROM scratch AS two\nFROM scratch\n")
+    (work / "two").symlink_to("image")
+    result = run("build", ".", env={"ADDITIONAL_TARGETS": "two"}, cwd=work).ended_with(2)
+    assert f"two outputs write {work}/image/image.tar" in result.stderr
+    assert not list((work / "image").iterdir())
 
 
 @pytest.mark.parametrize(

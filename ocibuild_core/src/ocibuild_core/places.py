@@ -45,6 +45,13 @@ def is_pipe(path: Path | str) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
+def replaced_at(destination: Path) -> Path:
+    """Where what is moved to `destination` comes to lie: links above it are followed, one in its place is replaced."""
+    if destination.name == "..":
+        return type(destination)(os.path.realpath(destination))
+    return type(destination)(os.path.realpath(destination.parent), destination.name)
+
+
 def find_dockerfile(path: str) -> str | None:
     """The file that BuildKit takes for the Dockerfile `path`, None when there is none.
 

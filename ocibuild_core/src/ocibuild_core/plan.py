@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from types import MappingProxyType
@@ -21,13 +20,13 @@ from ocibuild_core.inputs import (
     is_remote_context,
 )
 from ocibuild_core.outputs import attestations, image_names, short_outputs, writes_oci
-from ocibuild_core.places import is_directory
+from ocibuild_core.places import is_directory, replaced_at
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.settings.values import split_go_path
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ocibuild_core.catalog import LoadedExporter
     from ocibuild_core.export_records import BuildOutput, ExportPlan
@@ -51,7 +50,11 @@ class PlannedExport(NamedTuple):
 
     def is_same_as(self, other: PlannedExport) -> bool:
         """Whether both make the same at the same place, whoever asked for it: `image/` and `--iidfile image/digest`."""
-        return self.loaded == other.loaded and self.plan == other.plan and self._told() == other._told()
+        return self.loaded == other.loaded and self._made() == other._made() and self._told() == other._told()
+
+    def _made(self) -> tuple[tuple[BuildOutput, ...], tuple[Path, ...]]:
+        """The plan, wherever a link leads its places."""
+        return self.plan.outputs, tuple(replaced_at(place) for place in self.plan.destinations)
 
     def _told(self) -> Mapping[str, object]:
         """The options besides the place, which is in the plan."""
@@ -239,21 +242,22 @@ def output_argument(
 
 def refuse_conflicts(exports: Iterable[PlannedExport]) -> None:
     """Raise UsageError when two exports write one path, or one inside the other's, of one target or of several."""
+    planned = [(destination, export) for export in exports for destination in export.plan.destinations]
     writers: dict[Path, PlannedExport] = {}
-    for export in exports:
+    for destination, export in planned:
         name = export.loaded.exporter.name
-        for destination in export.plan.destinations:
-            if not destination.is_absolute():
-                raise PluginError(f"{export.loaded.source}: exporter {name!r} plans the relative path {destination}")
-            other = writers.setdefault(Path(os.path.normpath(destination)), export)
-            if other is not export:
-                raise UsageError(
-                    f"two outputs write {destination}",
-                    why=f"exporters {other.loaded.exporter.name!r} and {name!r}",
-                    do="give one of them another dest=",
-                )
-    for destination, export in writers.items():
-        outer = next((parent for parent in destination.parents if writers.get(parent, export) is not export), None)
+        if not destination.is_absolute():
+            raise PluginError(f"{export.loaded.source}: exporter {name!r} plans the relative path {destination}")
+        place = replaced_at(destination)
+        other = writers.setdefault(place, export)
+        if other is not export:
+            raise UsageError(
+                f"two outputs write {place}",
+                why=f"exporters {other.loaded.exporter.name!r} and {name!r}",
+                do="give one of them another dest=",
+            )
+    for destination, export in planned:
+        outer = next((parent for parent in _above(destination) if writers.get(parent, export) is not export), None)
         if outer:
             raise UsageError(
                 f"an output writes {destination} inside of another's {outer}",
@@ -263,14 +267,20 @@ def refuse_conflicts(exports: Iterable[PlannedExport]) -> None:
             )
 
 
+def _above(destination: Path) -> Iterator[Path]:
+    """Where no other output can go: the directories that it lies in, and the links on the way to them."""
+    yield from replaced_at(destination).parents
+    yield from map(replaced_at, destination.parents)
+
+
 def refuse_lost_caches(settings: BuildSettings, exports: Iterable[PlannedExport]) -> None:
     """Raise UsageError when a local cache would go where an output is then put in its place."""
-    places = {place: export for export in exports for place in export.plan.destinations}
+    places = {replaced_at(place): export for export in exports for place in export.plan.destinations}
     for cache in exported_caches(settings):
         if cache.type != "local":
             continue
-        directory = Path(os.path.abspath(cache.attributes["dest"]))  # noqa: PTH100  # as destinations are compared
-        place = next((place for place in (directory, *directory.parents) if place in places), None)
+        directory = Path(cache.attributes["dest"]).absolute()
+        place = next((place for place in _above(directory / "index.json") if place in places), None)
         if place:
             raise UsageError(
                 f"{settings.origin('cache_to')} exports a cache to {directory}, and an output replaces {place}",
