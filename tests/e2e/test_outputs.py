@@ -397,6 +397,39 @@ def test_a_cache_that_an_output_would_replace_is_refused(work: Path, run: Progra
     assert f"exports a cache to {work / place}, and an output replaces {work / 'out'}" in result.ended_with(2).stderr
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--iidfile", "cache/index.json"),
+        ("-o", "oci,tar=false,dest=cache"),
+        ("-o", "local,dest=cache"),
+        ("-o", "docker,dest=link/below/image.tar"),
+        ("-o", "oci,tar=false,dest=../work"),
+        ("--additional-target", "cache"),
+    ],
+)
+@pytest.mark.parametrize("is_link", [False, True])
+def test_no_output_goes_where_the_cache_is_kept(
+    argv: tuple[str, ...],
+    is_link: bool,  # noqa: FBT001  # a case
+    work: Path,
+    run: ProgramRunner,
+) -> None:
+    (work / "Dockerfile").write_text("FROM scratch AS cache\nFROM scratch\n")
+    (work / "kept").mkdir()
+    (work / "cache").symlink_to("kept") if is_link else (work / "kept").rename(work / "cache")
+    (work / "link").symlink_to("cache")
+    result = run("build", *argv, ".", cwd=work).ended_with(2)
+    assert f"the build's cache is kept in {work}/cache, which exists" in result.stderr
+    assert not list((work / "cache").iterdir())
+
+
+def test_without_a_cache_an_output_may_be_called_so(work: Path, run: ProgramRunner) -> None:
+    run("build", "--iidfile", "cache", ".", cwd=work).succeeded()
+    run("build", "--iidfile", "cache", ".", cwd=work).succeeded()
+    assert (work / "cache").read_text().startswith("sha256:")
+
+
 def test_what_is_pushed_is_told_when_a_later_output_fails(
     work: Path, run: ProgramRunner, registry: RegistryServer
 ) -> None:

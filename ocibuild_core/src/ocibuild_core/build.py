@@ -185,10 +185,16 @@ def plan_targets(
     settings: BuildSettings, targets: Sequence[Target], talk: Talk, env: Mapping[str, str]
 ) -> list[BuildPlan]:
     """One plan a target, in that order. Raises OcibuildError, also for a place where no output can go."""
+    from ocibuild_core.cache_keeping import CACHE_DIRECTORY  # noqa: PLC0415  # the engine starts meanwhile
     from ocibuild_core.child_environment import for_user_program  # noqa: PLC0415
-    from ocibuild_core.destinations import refuse_unwritable  # noqa: PLC0415  # the engine starts meanwhile
+    from ocibuild_core.destinations import refuse_unwritable  # noqa: PLC0415
     from ocibuild_core.exports import ask_for_plan  # noqa: PLC0415
-    from ocibuild_core.plan import plan_build, refuse_conflicts, refuse_lost_caches  # noqa: PLC0415
+    from ocibuild_core.plan import (  # noqa: PLC0415
+        plan_build,
+        refuse_conflicts,
+        refuse_lost_caches,
+        refuse_mixed_cache,
+    )
 
     log = talk.logger()
     plans = [
@@ -205,6 +211,7 @@ def plan_targets(
     exports = [export for plan in plans for export in plan.exports]
     refuse_conflicts(exports)
     refuse_lost_caches(settings, exports)
+    refuse_mixed_cache(Path.cwd() / CACHE_DIRECTORY, exports)
     refuse_unwritable(_places(plans))
     return plans
 

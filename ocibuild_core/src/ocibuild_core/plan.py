@@ -287,3 +287,25 @@ def refuse_lost_caches(settings: BuildSettings, exports: Iterable[PlannedExport]
                 why=f"exporter {places[place].loaded.exporter.name!r}",
                 do="give one of them another dest=",
             )
+
+
+def refuse_mixed_cache(kept: Path, exports: Iterable[PlannedExport]) -> None:
+    """Raise UsageError when an output would go where the build's cache is kept: to it, into it or above it.
+
+    Args:
+        kept: the directory that is the cache where it exists; absolute.
+        exports: all that is planned.
+    """
+    if not is_directory(kept):
+        return
+    listed = kept / "index.json"
+    taken, inside = set(_above(listed)), replaced_at(listed).parent
+    for export in exports:
+        for place in export.plan.destinations:
+            if replaced_at(place) in taken or inside in _above(place):
+                raise UsageError(
+                    f"an output cannot go to {place}",
+                    why=f"exporter {export.loaded.exporter.name!r}; the build's cache is kept in {kept}, which exists",
+                    do="write it elsewhere (dest=PATH; an additional target: call it otherwise), "
+                    "or remove that directory to keep no cache",
+                )
