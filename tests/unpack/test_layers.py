@@ -80,6 +80,24 @@ class TestOneLayer:
         else:  # root of a user namespace alone may not make devices
             assert made.notes == ("device nodes left out, for this user may not make them: 2",)
 
+    def test_a_device_that_is_left_out_is_so_by_all_of_its_names(self, ordinary_jail: Jail) -> None:
+        null = Item(name=b"dev/null", type=b"3", device=(1, 3))
+        links = hard_link(b"dev/null2", b"dev/null"), hard_link(b"dev/null3", b"dev/null2")
+        later = symlink(b"d", b"dev"), hard_link(b"f", b"d/null3"), hard_link(b"g", b"f")
+        made = ordinary_jail.unpack(layer(null, *links, file(b"f", b"older")), layer(*later))
+        assert names(made) == {b"dev", b"d"}
+        assert "device nodes left out, for this user may not make them: 5" in made.notes
+
+    def test_a_hard_link_to_what_is_in_a_left_out_devices_place_is_made(self, ordinary_jail: Jail) -> None:
+        null = Item(name=b"null", type=b"3", device=(1, 3))
+        made = ordinary_jail.unpack(layer(null), layer(file(b"null", b"x"), hard_link(b"b", b"null"))).ok()
+        assert made.tree[b"b"].inode == made.tree[b"null"].inode
+
+    def test_a_hard_link_to_nothing_is_told(self, jail: Jail, ordinary_jail: Jail) -> None:
+        for one in (jail, ordinary_jail):
+            made = one.unpack(layer(Item(name=b"null", type=b"3", device=(1, 3)), hard_link(b"b", b"nothing")))
+            assert "hard link 'b': No such file or directory" in made.error
+
     def test_hard_links_are_one_file(self, jail: Jail) -> None:
         made = jail.unpack(layer(file(b"a", b"same"), hard_link(b"d/b", b"/a"), hard_link(b"c", b"./d/../a"))).ok()
         assert len({made.tree[name].inode for name in (b"a", b"d/b", b"c")}) == 1

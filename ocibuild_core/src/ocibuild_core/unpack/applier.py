@@ -101,7 +101,12 @@ class Applier:
             raise LayerError(f"{shown(entry.name)} is a hard link to {shown(entry.link)}, which is not there")
         if target.child(base) == directory.child(name):
             raise LayerError(f"{shown(entry.name)} is a hard link to itself")
-        os.link(base, name, src_dir_fd=target.fd, dst_dir_fd=directory.fd, follow_symlinks=False)
+        try:
+            os.link(base, name, src_dir_fd=target.fd, dst_dir_fd=directory.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            if not self._nodes.leave_link_out(target.child(base), directory.child(name)):
+                raise
+            self._remove(directory, name)
 
     def _is_whiteout(self, parts: names.Parts, name: bytes) -> bool:
         """Do what a whiteout says; False when it is none."""

@@ -31,6 +31,7 @@ class Nodes:
     def __init__(self, attributes: Attributes, notes: Notes) -> None:
         self._attributes = attributes
         self._notes = notes
+        self._left_out: set[int] = set()  # hashes of paths, as those of the applier
 
     def make(self, directory: Directory, name: bytes, entry: Entry, reader: TarReader) -> None:
         """Make what the entry says; its content comes from `reader`. Hard links are `link`'s."""
@@ -66,9 +67,20 @@ class Nodes:
         try:
             os.mknod(name, 0o600 | _FORMATS[entry.kind], os.makedev(*entry.device), dir_fd=directory.fd)
         except PermissionError:
-            self._notes.leave_device_out()
+            self._leave_out(directory.child(name))
             return
         self._attributes.to_node(directory, name, entry)
+
+    def leave_link_out(self, device: bytes, path: bytes) -> bool:
+        """Count the hard link at `path` as the device that was left out at `device`; False when none was."""
+        if hash(device) not in self._left_out:
+            return False
+        self._leave_out(path)
+        return True
+
+    def _leave_out(self, path: bytes) -> None:
+        self._left_out.add(hash(path))
+        self._notes.leave_device_out()
 
 
 def _write(fd: int, size: int, reader: TarReader) -> None:
