@@ -129,7 +129,14 @@ class Jail:
         return self.unpack_archive(archive(layers, config))
 
     def unpack_archive(
-        self, data: bytes, *, keep_out: Sequence[str] = (), look: bool = True, umask: int = 0o022, spoil: str = ""
+        self,
+        data: bytes,
+        *,
+        keep_out: Sequence[str] = (),
+        look: bool = True,
+        umask: int = 0o022,
+        spoil: str = "",
+        xattr_error: int = 0,
     ) -> Outcome:
         """Unpack an archive.
 
@@ -139,8 +146,9 @@ class Jail:
             look: read the tree that was made.
             umask: the process's.
             spoil: a path outside the tree that is written meanwhile, as an escape would.
+            xattr_error: what a file system answers that takes no extended attributes, for the one here does.
         """
-        job = {"keep_out": list(keep_out), "look": look, "umask": umask, "spoil": spoil}
+        job = {"keep_out": list(keep_out), "look": look, "umask": umask, "spoil": spoil, "xattr_error": xattr_error}
         with tempfile.NamedTemporaryFile(prefix="ob-archive-", dir="/tmp") as archive_file:
             archive_file.write(data)
             archive_file.flush()

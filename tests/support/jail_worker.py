@@ -9,6 +9,8 @@ import os
 import shutil
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,8 @@ def serve(job: dict[str, Any], place: Path) -> dict[str, Any]:
         sys.modules[name] = None  # type: ignore[assignment]
     before = surroundings(place)
     descriptors = count_descriptors()
-    answer = outcome(archive, target, job["umask"])
+    with refused_xattrs(job["xattr_error"]):
+        answer = outcome(archive, target, job["umask"])
     if job["spoil"]:
         spoil(place / job["spoil"])
     for name in job["keep_out"]:
@@ -114,6 +117,23 @@ def outcome(archive: Path, target: Path, umask: int) -> dict[str, Any]:
     finally:
         os.umask(0o022)
     return {"error": "", "entries": made.entries, "notes": list(made.notes), "config": dict(made.config)}
+
+
+@contextmanager
+def refused_xattrs(error: int) -> Iterator[None]:
+    """Answer calls about extended attributes with this error, as a file system without them does; 0 changes nothing."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    calls = {name: getattr(os, name) for name in ("listxattr", "getxattr", "setxattr", "removexattr") if error}
+    for name in calls:
+        setattr(os, name, refuse)
+    try:
+        yield
+    finally:
+        for name, call in calls.items():
+            setattr(os, name, call)
 
 
 def surroundings(place: Path) -> dict[bytes, Node]:

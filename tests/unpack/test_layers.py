@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
@@ -194,6 +195,12 @@ class TestOneLayer:
     def test_an_attribute_that_cannot_be_set_is_told_once(self, jail: Jail) -> None:
         made = jail.unpack(layer(*(symlink(b"s%d" % n, b"x", xattrs={b"user.a": b"b"}) for n in range(3)))).ok()
         assert made.notes == ("extended attributes left out, for they cannot be set here: user.a (3)",)
+
+    def test_a_file_system_without_attributes_lacks_them_alone(self, jail: Jail) -> None:
+        image = image_of(layer(directory(b"d", xattrs={b"user.a": b"b"}), file(b"f", xattrs={b"user.a": b"b"})))
+        made = jail.unpack_archive(image, xattr_error=errno.ENOTSUP)
+        assert names(made) == {b"d", b"f"}
+        assert made.notes == ("extended attributes left out, for they cannot be set here: user.a (2)",)
 
     def test_an_empty_image_is_an_empty_root(self, jail: Jail) -> None:
         assert names(jail.unpack()) == set()

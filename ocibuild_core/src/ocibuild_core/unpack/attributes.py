@@ -22,6 +22,16 @@ def attributes_for_this_user(notes: Notes) -> Attributes:
     return Attributes(notes) if os.geteuid() == 0 else UnownedAttributes(notes)
 
 
+def xattr_names(fd: int) -> list[bytes]:
+    """The names of a node's extended attributes; none where the file system does not know such a thing."""
+    try:
+        return [os.fsencode(name) for name in os.listxattr(fd)]
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return []
+
+
 class Attributes:
     """Gives nodes what their entries say. As root: their owners, too.
 
@@ -45,8 +55,7 @@ class Attributes:
     def to_directory(self, directory: Directory, entry: Entry) -> None:
         """To a directory, which may be an older one: attributes that the entry does not have go."""
         self._give(directory.fd, entry)
-        for old in os.listxattr(directory.fd):
-            name = os.fsencode(old)
+        for name in xattr_names(directory.fd):
             if not name.startswith(_FOREIGN) and name not in dict(entry.xattrs):
                 os.removexattr(directory.fd, name)
         for name, value in entry.xattrs:

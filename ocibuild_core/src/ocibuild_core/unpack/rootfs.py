@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import ExportError
 from ocibuild_core.unpack.applier import Applier
-from ocibuild_core.unpack.attributes import attributes_for_this_user
+from ocibuild_core.unpack.attributes import attributes_for_this_user, xattr_names
 from ocibuild_core.unpack.directories import DIRECTORY, Directories
 from ocibuild_core.unpack.errors import LayerError
 from ocibuild_core.unpack.image import BlobReader, Image, read_image
@@ -92,8 +92,8 @@ def _make_root(target: Path) -> int:
     """The root, without what it inherits from the directory it is made in."""
     target.mkdir()
     root = os.open(target, DIRECTORY)
-    for name in os.listxattr(root):
-        if name.startswith("system.posix_acl_"):
+    for name in xattr_names(root):
+        if name.startswith(b"system.posix_acl_"):
             os.removexattr(root, name)
     os.fchmod(root, 0o755)
     return root
