@@ -35,10 +35,18 @@ def test_several_platforms_or_the_oci_exporter_alone_decide_for_oci() -> None:
     assert not writes_oci(settings(), ["oci", "docker", "digest"])
 
 
+def test_the_archive_that_is_kept_decides_before_the_setting() -> None:
+    asked = settings(output_oci=True)
+    assert not writes_oci(asked, ["docker", "digest"])
+    assert writes_oci(asked, ["oci", "docker", "digest"])
+    assert writes_oci(asked, ["digest"])
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
         ({"platforms": ("linux/amd64,linux/arm64",)}, "cannot hold several platforms"),
+        ({"platforms": ("linux/amd64,linux/arm64",), "output_oci": True}, "cannot hold several platforms"),
         ({"sbom": "true"}, "cannot hold attestations"),
     ],
 )

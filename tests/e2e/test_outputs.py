@@ -100,10 +100,10 @@ def test_the_oci_exporter_writes_where_it_is_told(work: Path, run: ProgramRunner
     assert files_in(work / "image") == {}
 
 
-def test_digests_are_each_artifacts_own(work: Path, run: ProgramRunner) -> None:
-    run(
-        "build", "-o", "docker,dest=a.tar", "-o", "digest,dest=c", "-o", "manifest-digest,dest=m", ".", cwd=work
-    ).succeeded()
+@pytest.mark.parametrize("output_oci", ["false", "true"])
+def test_digests_are_each_artifacts_own(output_oci: str, work: Path, run: ProgramRunner) -> None:
+    outputs = ("-o", "docker,dest=a.tar", "-o", "digest,dest=c", "-o", "manifest-digest,dest=m")
+    run("build", *outputs, ".", cwd=work, env={"OUTPUT_OCI": output_oci}).succeeded()
     config = member(work / "a.tar", "manifest.json")[0]["Config"]
     assert (work / "c").read_text() == config.removeprefix("blobs/").replace("/", ":")
     assert (work / "m").read_text() == member(work / "a.tar", "index.json")["manifests"][0]["digest"]

@@ -51,7 +51,7 @@ def names_in_full(names: Iterable[str], origin: str) -> tuple[str, ...]:
 
 
 def writes_oci(settings: BuildSettings, exporters: Iterable[str]) -> bool:
-    """Whether a target's archive is an OCI one: asked for, or because docker's format cannot hold what was asked for.
+    """Whether a target's archive is an OCI one: the one that is kept, else the one that the settings ask for or need.
 
     Args:
         settings: what was asked for.
@@ -59,13 +59,13 @@ def writes_oci(settings: BuildSettings, exporters: Iterable[str]) -> bool:
 
     Raises UsageError when docker's format was asked for all the same.
     """
-    names = set(exporters)
-    if settings.output_oci or ("oci" in names and "docker" not in names):
-        return True
+    kept = {"docker", "oci"}.intersection(exporters)
     beyond = _beyond_docker(settings)
-    if beyond and "docker" in names:
+    if beyond and "docker" in kept:
         raise UsageError(f"a docker archive cannot hold {beyond}", do="write --output oci, which does")
-    return bool(beyond)
+    if len(kept) == 1:
+        return kept == {"oci"}
+    return settings.output_oci or bool(beyond)
 
 
 def _beyond_docker(settings: BuildSettings) -> str:
