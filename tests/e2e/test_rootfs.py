@@ -168,6 +168,15 @@ def test_sources_that_are_called_rootfs_are_not_touched(work: Path, run: Program
     assert (work / "rootfs" / "mine").read_text() == "mine"
 
 
+def test_metadata_that_are_the_users_own_are_not_touched(work: Path, run: ProgramRunner) -> None:
+    (work / "metadata.json").write_text('{"name": "mine"}')
+    result = run("build", "-o", "rootfs,dest=.", ".", cwd=work).ended_with(6)
+    assert f"cannot replace {work}/metadata.json" in result.stderr
+    assert result.stdout == ""
+    assert (work / "metadata.json").read_text() == '{"name": "mine"}'
+    assert not (work / "rootfs").exists()
+
+
 def test_an_ordinary_user_owns_everything_and_is_told_so(run: ProgramRunner, ordinary_user: OrdinaryUser) -> None:
     work = ordinary_user.home / "unpack"
     (work / "image").mkdir(parents=True)

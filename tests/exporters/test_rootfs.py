@@ -101,6 +101,26 @@ def test_a_directory_that_no_build_made_is_not_replaced(tmp_path: Path) -> None:
         assert "rootfs,dest=DIRECTORY" in str(error.value)
 
 
+@pytest.mark.parametrize("foreign", ["", "{}", '{"name": "package"}', '{"env": null, "user": "", "mine": 1}'])
+def test_metadata_that_no_build_wrote_are_not_replaced(tmp_path: Path, foreign: str) -> None:
+    metadata = tmp_path / "image" / "metadata.json"
+    metadata.parent.mkdir()
+    metadata.write_text(foreign)
+    for _ in range(2):
+        with pytest.raises(ExportError, match=f"cannot replace {metadata}"):
+            RootfsExporter().check(request(tmp_path))
+        (tmp_path / "image" / "rootfs").mkdir(exist_ok=True)
+    metadata.write_text('{"env":["A=1"],"user":"app"}\n')
+    RootfsExporter().check(request(tmp_path))
+
+
+def test_a_link_in_the_metadatas_place_is_somebodys(tmp_path: Path) -> None:
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "metadata.json").symlink_to("nowhere")
+    with pytest.raises(ExportError, match=r"cannot replace .*/metadata\.json"):
+        RootfsExporter().check(request(tmp_path))
+
+
 def test_a_directory_that_a_build_made_is_replaced_also_an_unfinished_one(tmp_path: Path) -> None:
     rootfs = tmp_path / "image" / "rootfs"
     rootfs.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.errors import ExportError, UsageError
@@ -86,12 +87,16 @@ def _refuse_foreign(rootfs: Path, metadata: Path) -> None:
     """Raise ExportError when what would be replaced was not made by this exporter: sources may be called so, too."""
     from ocibuild_core.mount_points import content_of, is_unfinished  # noqa: PLC0415  # see `exporters`
 
-    if not rootfs.is_dir() or is_unfinished(rootfs) or not content_of(rootfs) or _is_ours(metadata):
+    if _is_ours(metadata) or is_unfinished(rootfs):
+        return
+    if rootfs.is_dir() and content_of(rootfs):
+        place, why = rootfs, f"there are files in it, and no {metadata.name} shows that an earlier build made them"
+    elif os.path.lexists(metadata):
+        place, why = metadata, "it holds something else than environment and user, so no earlier build made it"
+    else:
         return
     raise ExportError(
-        f"cannot replace {rootfs}",
-        why=f"there are files in it, and no {metadata.name} beside it shows that an earlier build made them",
-        do="remove it, or write elsewhere: --output rootfs,dest=DIRECTORY",
+        f"cannot replace {place}", why=why, do="remove it, or write elsewhere: --output rootfs,dest=DIRECTORY"
     )
 
 
