@@ -36,6 +36,16 @@ def test_a_pipe_and_a_socket_are_none(tmp_path: Path) -> None:
         assert "it is a socket" in refused(tmp_path / "socket")
 
 
+@pytest.mark.parametrize("above", ["file", "link-to-file", "link-to-nothing", "pipe"])
+def test_what_lies_below_something_that_is_no_directory_is_none(above: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link-to-file").symlink_to("file")
+    (tmp_path / "link-to-nothing").symlink_to("nothing")
+    for below in ("x", "x/y"):
+        assert f"why    {tmp_path / above} is no directory\n" in refused(tmp_path / above / below)
+
+
 def test_stdout_is_none(tmp_path: Path) -> None:
     assert "an output cannot go to stdout" in refused(tmp_path / "-")
 
@@ -43,4 +53,6 @@ def test_stdout_is_none(tmp_path: Path) -> None:
 def test_files_directories_links_to_them_and_what_is_not_there_are_places(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("file")
-    refuse_unwritable([tmp_path, *(tmp_path / name for name in ("file", "link", "missing")), Path("/dev/out.tar")])
+    (tmp_path / "here").symlink_to(".")
+    names = ("file", "link", "missing", "missing/below", "here/missing")
+    refuse_unwritable([tmp_path, *(tmp_path / name for name in names), Path("/dev/out.tar"), Path("/")])

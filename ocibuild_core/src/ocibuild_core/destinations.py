@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
 from ocibuild_core.inputs import has_local_dockerfile, is_remote_context, secret_fields
-from ocibuild_core.places import find_dockerfile
+from ocibuild_core.places import closed, find_dockerfile, is_directory
 from ocibuild_core.plan import dockerfile_location
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ _DEVICES = "/dev/"
 
 
 def refuse_unwritable(destinations: Iterable[Path]) -> None:
-    """Raise UsageError for stdout, and for what is neither file nor directory: root would replace `/dev/null` itself.
+    """Raise UsageError for stdout, for what lies below a file, and for what is neither file nor directory.
+
+    Root would replace `/dev/null` itself.
 
     Args:
         destinations: where outputs are to go; absolute.
@@ -33,6 +35,13 @@ def refuse_unwritable(destinations: Iterable[Path]) -> None:
                 "an output cannot go to stdout",
                 why="BuildKit's log is there, and an output changes over as a whole when the build has succeeded",
                 do="write it to a file: dest=PATH",
+            )
+        in_the_way = _in_the_way(destination)
+        if in_the_way:
+            raise UsageError(
+                f"an output cannot go to {destination}",
+                why=f"{in_the_way} is no directory",
+                do="name another place: dest=PATH",
             )
         kind = _special(destination)
         if kind:
@@ -81,6 +90,12 @@ def _sources(settings: BuildSettings, files: Iterable[str]) -> Iterator[tuple[st
         for each in (find_dockerfile(f"{directory}/{name}"), f"{directory}/{name}.dockerignore"):
             if each:
                 yield each, os.path.basename(each)  # noqa: PTH119  # as a user wrote it
+
+
+def _in_the_way(destination: Path) -> Path | None:
+    """What has the name of a directory above the destination, and is none."""
+    nearest = next((parent for parent in destination.parents if os.path.lexists(parent)), None)
+    return nearest if nearest and not is_directory(nearest) and not closed(nearest) else None
 
 
 def _special(path: Path) -> str:
