@@ -202,6 +202,11 @@ class TestOneLayer:
         assert names(made) == {b"d", b"f"}
         assert made.notes == ("extended attributes left out, for they cannot be set here: user.a (2)",)
 
+    def test_an_attribute_that_is_too_large_is_named(self, jail: Jail) -> None:
+        error = jail.unpack(layer(file(b"d/f", xattrs={b"user.big": b"b" * 70000}))).error
+        refused = "the file system does not take its extended attribute 'user.big' of 70000 bytes"
+        assert f"file 'd/f': {refused}: Argument list too long" in error
+
     def test_an_empty_image_is_an_empty_root(self, jail: Jail) -> None:
         assert names(jail.unpack()) == set()
         assert names(jail.unpack(layer())) == set()

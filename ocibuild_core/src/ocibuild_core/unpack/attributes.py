@@ -7,6 +7,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from ocibuild_core.unpack.errors import shown
+
 if TYPE_CHECKING:
     from ocibuild_core.unpack.directories import Directory
     from ocibuild_core.unpack.notes import Notes
@@ -92,8 +94,9 @@ class Attributes:
             else:
                 os.setxattr(where, name, value, follow_symlinks=False)
         except OSError as error:
-            if error.errno not in _REFUSED:
-                raise
+            if error.errno not in _REFUSED:  # as ext4 has no room for one that is larger than a block
+                refused = f"the file system does not take its extended attribute {shown(name)} of {len(value)} bytes"
+                raise OSError(error.errno, f"{refused}: {error.strerror}") from error
             self._notes.leave_xattr_out(name)
 
 
