@@ -277,6 +277,23 @@ class TestSeveralLayers:
     def test_a_link_to_nowhere_leads_to_what_is_made_there(self, jail: Jail) -> None:
         assert names(jail.unpack(layer(symlink(b"s", b"a/b")), layer(file(b"s/f")))) == {b"s", b"a", b"a/b", b"a/b/f"}
 
+    @pytest.mark.parametrize("target", [b"/a/../b", b"a/../b", b"x/y/../../b", b"/a/z/../../b/q/..", b"l/../b"])
+    @pytest.mark.parametrize("there", [(), (Item(name=b"a", type=b"6"),), (file(b"a"),), (directory(b"a"),)])
+    def test_what_a_link_leads_up_from_need_not_be_there(
+        self, jail: Jail, target: bytes, there: tuple[Item, ...]
+    ) -> None:
+        below = layer(*there, symlink(b"l", b"b"), symlink(b"e", target))
+        made = names(jail.unpack(below, layer(file(b"e/c"))))
+        assert made == {b"b", b"b/c", b"l", b"e", *(item.name for item in there)}
+        again = jail.unpack(
+            below, layer(file(b"b/c")), layer(whiteout(b"e/c"), file(b"f")), layer(hard_link(b"e/g", b"f"))
+        )
+        assert names(again) == {b"b", b"b/g", b"f", b"l", b"e", *(item.name for item in there)}
+
+    @pytest.mark.parametrize("target", [b"a", b"a/b", b"b/../a"])
+    def test_a_link_to_what_is_no_directory_is_none(self, jail: Jail, target: bytes) -> None:
+        assert "'e' is no directory" in jail.unpack(layer(file(b"a"), symlink(b"e", target), file(b"e/c"))).error
+
     def test_whiteouts_lead_through_links_and_spare_by_the_real_path(self, jail: Jail) -> None:
         below = layer(file(b"usr/lib/old"), symlink(b"lib", b"usr/lib"))
         made = jail.unpack(below, layer(file(b"usr/lib/new"), opaque(b"lib")))

@@ -134,6 +134,7 @@ class Directories:
 
     def _walk(self, parts: Sequence[bytes], *, may_make: bool) -> Directory | None:
         here = self.root
+        missing: list[bytes] = []  # below `here`; nothing that is not there is a link, so `..` only takes a name back
         links = 0
         to_go = list(reversed(parts))
         while to_go:
@@ -141,31 +142,34 @@ class Directories:
             if name in (b"", b"."):
                 continue
             if name == b"..":
-                here = self._again(here.path.rpartition(b"/")[0])
+                here = here if missing else self._again(here.path.rpartition(b"/")[0])
+                del missing[-1:]
                 continue
-            found = self.child(here, name)
-            if found is None:
-                target = _link_target(here, name)
-                links += target is not None
-                if links > _MOST_LINKS:
-                    raise LayerError(f"{shown(b'/'.join(parts))} leads through more than {_MOST_LINKS} symbolic links")
-                if target is not None:
-                    here = self.root if target.startswith(b"/") else here
-                    to_go += reversed(target.split(b"/"))
-                    continue
-                if not may_make:
-                    return None
-                found = self._make_missing(here, name)
-            if found is None:
-                return None
-            here = found
-        return here
-
-    def _make_missing(self, parent: Directory, name: bytes) -> Directory | None:
-        try:
-            return self.make_child(parent, name)
-        except FileExistsError:  # a file
+            found = None if missing else self.child(here, name)
+            if found is not None:
+                here = found
+                continue
+            target = None if missing else _link_target(here, name)
+            if target is None:
+                missing.append(name)
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                raise LayerError(f"{shown(b'/'.join(parts))} leads through more than {_MOST_LINKS} symbolic links")
+            here = self.root if target.startswith(b"/") else here
+            to_go += reversed(target.split(b"/"))
+        if missing and not may_make:
             return None
+        return self._make_missing(here, missing)
+
+    def _make_missing(self, parent: Directory, names: Sequence[bytes]) -> Directory | None:
+        """Each of them in the one before; None where something else has that name."""
+        try:
+            for name in names:
+                parent = self.make_child(parent, name)
+        except FileExistsError:
+            return None
+        return parent
 
     def _again(self, path: bytes) -> Directory:
         """The directory at a path that is known to hold no links."""
