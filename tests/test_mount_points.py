@@ -132,3 +132,58 @@ print((place / "image" / "rootfs" / "sub").stat().st_mode & 0o777)
             break
         parent.chmod(0o755)
     assert said("true", code, tmp_path) == [" 0o555 rootfs rootfs/sub", "0"]
+
+
+NESTED = """
+mkdir -p "$1/image/rootfs/a b/mnt" "$1/kept"
+touch "$1/kept/file"
+mount --bind "$1/kept" "$1/image/rootfs/a b/mnt"
+"""
+
+
+@pytest.mark.parametrize("covers", ["", 'mount -t tmpfs tmpfs "$1/image"'], ids=["seen", "covered"])
+def test_what_holds_a_mount_is_not_replaced(covers: str, tmp_path: Path) -> None:
+    code = """
+from ocibuild_core.errors import ExportError
+try:
+    build("new")
+    print("went well")
+except ExportError as error:
+    print(error.why)
+print((place / "kept" / "file").exists())
+"""
+    outcome, is_kept = said(f"{NESTED}\n{covers}", code, tmp_path)
+    mounted = f"something is mounted on {tmp_path}/image/rootfs/a b/mnt"
+    assert (outcome, is_kept) == ("went well" if covers else mounted, "True")
+
+
+def test_a_mounted_file_is_not_replaced(tmp_path: Path) -> None:
+    code = """
+from ocibuild_core.errors import ExportError
+from ocibuild_core.mount_points import refuse_mounted
+for name in ("image", "f/x", "f"):
+    try:
+        refuse_mounted([place / name])
+    except ExportError as error:
+        print(error.summary)
+"""
+    lines = said('mkdir -p "$1/image"; touch "$1/f" "$1/g"; mount --bind "$1/g" "$1/f"', code, tmp_path)
+    assert lines == [f"cannot replace {tmp_path}/f"]
+
+
+@pytest.mark.parametrize("remover", ["ocibuild_core.unpack.removing", "ocibuild_core.engine.removing"])
+def test_removal_stops_at_a_mount_of_the_same_file_system(remover: str, tmp_path: Path) -> None:
+    code = f"""
+from contextlib import suppress
+from {remover} import remove_tree
+with suppress(OSError):
+    assert remove_tree(place / "image") is False
+print((place / "kept" / "file").exists(), (place / "image" / "rootfs" / "a b" / "mnt").exists())
+"""
+    assert said(NESTED, code, tmp_path) == ["True True"]
+
+
+def test_what_a_killed_build_left_goes_without_what_is_mounted_in_it(tmp_path: Path) -> None:
+    left = '"$1/image/.ocibuild-left/x/mnt"'
+    mounts = f'mkdir -p {left} "$1/kept"; touch "$1/kept/file"; mount --bind "$1/kept" {left}'
+    assert said(mounts, "build('a'); print((place / 'kept' / 'file').exists())", tmp_path) == ["True"]

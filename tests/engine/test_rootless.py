@@ -6,6 +6,7 @@ import pytest
 from ocibuild_core.engine.privileges import check_root, few_ids_notice, is_mapped_root, remedy_of_root
 from ocibuild_core.engine.rootless import check_machine, remedy, rootless_command, subordinate_ranges
 from ocibuild_core.errors import EngineError
+from support.namespaces import run_in_namespace
 
 UID = os.geteuid()
 NAME = pwd.getpwuid(UID).pw_name
@@ -113,6 +114,19 @@ def test_the_daemon_gets_a_process_namespace_that_ends_with_it() -> None:
     assert "--pidns" in command
     assert "--state-dir=/run/x/rootlesskit" in command
     assert command[-2:] == ["/b/buildkitd", "--config=c"]
+
+
+def test_the_removal_of_others_files_leaves_what_is_mounted_among_them(tmp_path: Path) -> None:
+    mounts = 'mkdir -p "$1/state/a" "$1/state/mnt" "$1/kept"; touch "$1/kept/f"; mount --bind "$1/kept" "$1/state/mnt"'
+    code = """
+import subprocess
+from ocibuild_core.engine.rootless import removal_command
+command = removal_command(Path("/b/rootlesskit"), sys.executable)
+subprocess.run([*command[command.index(sys.executable):], place / "state"], check=True, env={})
+print([path.name for path in (place / "state").iterdir()], (place / "kept" / "f").exists())
+"""
+    ended = run_in_namespace(mounts, code, tmp_path)
+    assert (ended.stdout, ended.stderr) == ("['mnt'] True\n", "")
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def build(given: BuildInput) -> None:
         from ocibuild_core.exports import check, finish, stage  # noqa: PLC0415
         from ocibuild_core.features import used_features  # noqa: PLC0415
         from ocibuild_core.inputs import is_remote_context, secret_values  # noqa: PLC0415
+        from ocibuild_core.mount_points import refuse_mounted  # noqa: PLC0415
         from ocibuild_core.preparing import make_ready  # noqa: PLC0415
         from ocibuild_core.publish import Staging, publish  # noqa: PLC0415
         from ocibuild_core.solving import Solving, solve  # noqa: PLC0415
@@ -79,6 +80,7 @@ def build(given: BuildInput) -> None:
         plans = plan_targets(given.settings, given.targets, given.talk, given.env)
         _refuse_replacing(given, plans)
         check(plans)
+        refuse_mounted(_places(plans))
         _warn_of_what_is_taken_along(given, plans)
         bound = given.settings.cache_size
         session = stack.enter_context(

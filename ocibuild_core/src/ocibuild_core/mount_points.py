@@ -9,10 +9,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocibuild_core.errors import ExportError
 from ocibuild_core.places import is_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 STAGING_PREFIX = ".ocibuild-"
 MARKER = f"{STAGING_PREFIX}unfinished"
@@ -20,6 +21,8 @@ MARKER = f"{STAGING_PREFIX}unfinished"
 
 _LOST_AND_FOUND = "lost+found"
 _MOUNT_ID = r"(?m)^mnt_id:\s*(\d+)"
+_MOUNTS = Path("/proc/self/mountinfo")
+_ESCAPED = rb"\\([0-7]{3})"
 
 
 def is_mount_point(path: Path) -> bool:
@@ -33,6 +36,26 @@ def are_on_one_mount(one: Path, other: Path) -> bool:
     """Whether files can be renamed between two directories."""
     ids = _mount_id(one), _mount_id(other)
     return one.stat().st_dev == other.stat().st_dev if None in ids else ids[0] == ids[1]
+
+
+def refuse_mounted(destinations: Iterable[Path]) -> None:
+    """Raise ExportError where something is mounted inside of what would be replaced, or on a file that would be.
+
+    What is replaced is removed, and takes along what is mounted in it. A directory that is itself a mount point is no
+    such place: what it holds is exchanged.
+    """
+    mounted = _mount_points()
+    for destination in destinations:
+        place = os.path.join(os.path.realpath(destination.parent), destination.name)  # noqa: PTH118  # as mountinfo has it
+        inside = f"{place}/"
+        for found in mounted:
+            is_in_the_way = found.startswith(inside) or (found == place and not is_directory(place))
+            if is_in_the_way and os.path.lexists(found):  # or a later mount, above it, hides it
+                raise ExportError(
+                    f"cannot replace {destination}",
+                    why=f"something is mounted on {found}",
+                    do="unmount it, or write elsewhere",
+                )
 
 
 def is_unfinished(directory: Path) -> bool:
@@ -124,3 +147,13 @@ def _mount_id(path: Path) -> int | None:
     finally:
         os.close(handle)
     return int(found[1]) if found else None
+
+
+def _mount_points() -> list[str]:
+    """Everything that is mounted for this process (proc(5), `/proc/pid/mountinfo`); empty where /proc does not say."""
+    try:
+        lines = _MOUNTS.read_bytes().splitlines()
+    except OSError:
+        return []
+    places = (line.split(b" ")[4] for line in lines)
+    return [os.fsdecode(re.sub(_ESCAPED, lambda code: bytes([int(code[1], 8)]), place)) for place in places]

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Self
 
 from ocibuild_core.errors import ExportError
 from ocibuild_core.exchange import move_into_place
-from ocibuild_core.mount_points import STAGING_PREFIX, are_on_one_mount, exchange_content, is_mount_point, movable
+from ocibuild_core.mount_points import (
+    STAGING_PREFIX,
+    are_on_one_mount,
+    exchange_content,
+    is_mount_point,
+    movable,
+    refuse_mounted,
+)
 from ocibuild_core.unpack.removing import remove_tree
 
 if TYPE_CHECKING:
@@ -94,6 +101,7 @@ def publish(artifacts: Sequence[Artifact]) -> None:
     moves = [(artifact.source, Path(artifact.destination)) for artifact in artifacts if artifact.source]
     for source, destination in moves:
         _refuse_other_kind(source, destination)
+    refuse_mounted(destination for _, destination in moves)
     undo: list[tuple[Path | None, Path]] = []
     with Staging() as near:
         for source, destination in _each_source_once(moves):

@@ -84,7 +84,10 @@ def rootless_command(rootlesskit: Path, state: Path, daemon: Sequence[str]) -> l
 
 def removal_command(rootlesskit: Path, python: str) -> list[str]:
     """The command that removes the directory appended to it, whose files belong to the user's subordinate ids."""
-    script = "import shutil, sys; shutil.rmtree(sys.argv[1])"
+    script = (
+        f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); from pathlib import Path\n"
+        "from ocibuild_core.engine.removing import remove_tree; remove_tree(Path(sys.argv[1]))"
+    )
     return [str(rootlesskit), *_NAMESPACES, python, "-ISc", script]
 
 

@@ -1,7 +1,12 @@
-"""Removing trees: however deep, whatever their modes, and with a few descriptors."""
+"""Removing trees: however deep, whatever their modes, with a few descriptors, and nothing that is mounted in them.
+
+A mount point is busy, and rmdir(2) says so before it looks whether anything is in there. So each directory is first
+removed as if it were empty: that finds a bind mount of the same file system, too, which no status of a file shows.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -10,9 +15,12 @@ from ocibuild_core.unpack.directories import DIRECTORY, open_directory
 if TYPE_CHECKING:
     from pathlib import Path
 
+_HOLDS_SOMETHING = (errno.ENOTEMPTY, errno.EEXIST)
+"""What rmdir(2) says of it; POSIX has both."""
+
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory and all below; nothing when it is not there.
+    """Remove a directory and all below; nothing when it is not there. OSError where something is mounted.
 
     shutil.rmtree fails on what is very deep, and on directories that their owner may not write.
     """
@@ -24,7 +32,10 @@ def remove_tree(path: Path) -> None:
 
 
 def remove_directory(parent: int, name: bytes) -> None:
-    """Remove the directory `name` in `parent` and all below; nothing when there is no such directory."""
+    """Remove the directory `name` in `parent` and all below; nothing when there is no such directory.
+
+    Raises OSError at a mount point, of which nothing is removed.
+    """
     here = _open(parent, name)
     if here is None:
         return
@@ -51,6 +62,16 @@ def remove_directory(parent: int, name: bytes) -> None:
 
 
 def _open(parent: int, name: bytes) -> int | None:
+    """A directory that holds something. One that holds nothing is removed; None then, and where there is none."""
+    try:
+        os.rmdir(name, dir_fd=parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno not in _HOLDS_SOMETHING:
+            raise
+    else:
+        return None
     opened = open_directory(parent, name)
     return opened[0] if opened else None
 
