@@ -238,6 +238,24 @@ def test_a_signal_ends_it_cleanly_and_soon(work: Path, run: ProgramRunner, numbe
     assert files_in(work / "image") == {}
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_while_an_exporter_finishes_is_no_fault_of_it(
+    work: Path, run: ProgramRunner, number: signal.Signals
+) -> None:
+    docker = work.parent / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text("#!/bin/sh\necho it loads >&2; exec sleep 60\n")
+    docker.chmod(0o755)
+    since = Moment.now()
+    busybox_context(work, "true")
+    with started(run, work, {"PATH": f"{docker.parent}:{run.env()['PATH']}", "OUTPUTS": "load,docker"}) as process:
+        wait_for(lambda: left_processes(since, "sleep 60"), process)
+        process.send_signal(number)
+        assert process.wait(10) == 128 + number
+    assert b"fault of" not in (work.parent / "output").read_bytes()
+    assert files_in(work / "image") == {}
+
+
 def test_a_signal_that_was_ignored_stays_ignored(work: Path, run: ProgramRunner) -> None:
     busybox_context(work, "sleep 3")
     with started(run, work, {}, ignoring=True) as process:

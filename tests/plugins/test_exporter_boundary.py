@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ocibuild_core.catalog import LoadedExporter, PluginSource
-from ocibuild_core.errors import CredentialError, ExportError, OcibuildError, PluginError, UsageError
+from ocibuild_core.errors import CredentialError, ExportError, Interrupted, OcibuildError, PluginError, UsageError
 from ocibuild_core.export_records import ExportPlan, ExportRequest
 from ocibuild_core.exporting import Exporter
 from ocibuild_core.exports import StagedOutputs, ask_for_plan, check, finish
@@ -112,9 +112,10 @@ def test_error_of_a_built_in_exporter_stays_as_it_is() -> None:
     assert caught.value is error
 
 
-def test_interrupt_is_the_users() -> None:
-    with pytest.raises(KeyboardInterrupt):
-        ask_for_plan(loaded(KeyboardInterrupt()), REQUEST)
+@pytest.mark.parametrize("wish", [KeyboardInterrupt(), Interrupted(15)])
+def test_interrupt_is_the_users(wish: BaseException) -> None:
+    with pytest.raises(type(wish)):
+        ask_for_plan(loaded(wish), REQUEST)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ocibuild_core.catalog import Catalog, PluginState, PluginStatus
-from ocibuild_core.errors import PluginError
+from ocibuild_core.errors import Interrupted, PluginError
 from ocibuild_core.selection import Selection
 
 if TYPE_CHECKING:
@@ -295,9 +295,11 @@ def test_hanging_import_is_named_while_it_hangs(site: Site, capfd: pytest.Captur
     assert "still importing plugin 'stuck' (ocibuild-stuck 1.0); --no-plugin" in capfd.readouterr().err
 
 
-def test_interrupt_is_the_users_not_the_plugins(site: Site) -> None:
-    site.add("slow", "raise KeyboardInterrupt")
-    with pytest.raises(KeyboardInterrupt):
+@pytest.mark.parametrize("where", ["", HOOK], ids=["import", "hook"])
+@pytest.mark.parametrize("wish", [KeyboardInterrupt(), Interrupted(15)])
+def test_interrupt_is_the_users_not_the_plugins(site: Site, wish: BaseException, where: str) -> None:
+    site.add("slow", f"from ocibuild_core.errors import Interrupted\n{where}raise {wish!r}")
+    with pytest.raises(type(wish)):
         site.load()
     assert sys.stdout.write("") == 0
 

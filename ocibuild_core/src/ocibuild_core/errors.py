@@ -9,6 +9,8 @@ OcibuildError
 ├── BuildError               1  the Dockerfile's build
 ├── ExportError              6  what was built could not be written or sent
 └── Failures                    several of the above; the earliest stage decides the code
+
+Not of the family is `Interrupted`: nothing went wrong then.
 """
 
 from __future__ import annotations
@@ -119,6 +121,18 @@ class Failures(OcibuildError):  # noqa: N818  # several errors
             # Without a cause and a remedy of its own, or with failures inside, an error stands alone.
             by_rows.setdefault(rows if any(rows) else id(error), []).append(error)
         return "\n".join("\n".join([*(one.summary for one in same[:-1]), str(same[-1])]) for same in by_rows.values())
+
+
+class Interrupted(BaseException):
+    """A signal asked us to end. Raised where the main thread stands, so that everything is cleaned up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+USERS_WISH = (KeyboardInterrupt, Interrupted)
+"""What ends a run because its user wants that, whoever's code it is raised in: no plugin's fault."""
 
 
 def first_stage(codes: Iterable[int]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ocibuild_core.errors import ExportError, OcibuildError, PluginError, UsageError
+from ocibuild_core.errors import USERS_WISH, ExportError, OcibuildError, PluginError, UsageError
 from ocibuild_core.export_records import Artifact, ExportPlan, ExportResults
 from ocibuild_core.plugin_problems import describe, raised_at
 from ocibuild_core.publish import new_directory
@@ -120,7 +120,7 @@ def _finish_one(
 def _guarded(loaded: LoadedExporter, what: str, call: Callable[[], _T]) -> _T:
     try:
         return call()
-    except KeyboardInterrupt:
+    except USERS_WISH:
         raise
     except BaseException as error:  # the plugin boundary: SystemExit and all
         if isinstance(error, OcibuildError) and loaded.source.id == HOST_PLUGIN:

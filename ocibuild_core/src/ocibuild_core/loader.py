@@ -25,6 +25,7 @@ from ocibuild_core.catalog import (
 )
 from ocibuild_core.conflicts import NOTHING_RESERVED, Offer, Reserved, find_conflicts
 from ocibuild_core.entry_points import discover
+from ocibuild_core.errors import USERS_WISH
 from ocibuild_core.plugin_hooks import register
 from ocibuild_core.plugin_import import ImportGuard, import_plugin
 from ocibuild_core.plugin_problems import PluginFault, fault, problem_of
@@ -150,7 +151,7 @@ class _Loading:
             state = state._replace(location=imported.location, hook_api=imported.hook_api)
             self._refuse_second_id(entry, imported.plugin)
             self._offers[entry.id] = register(state.source, imported.plugin)
-        except KeyboardInterrupt:
+        except USERS_WISH:
             raise
         except PluginFault as found:
             state = state._replace(status=PluginStatus.BROKEN, problem=found.problem)

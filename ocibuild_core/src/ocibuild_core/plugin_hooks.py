@@ -14,6 +14,7 @@ import pluggy
 
 from ocibuild_core import hooks
 from ocibuild_core.conflicts import Offer
+from ocibuild_core.errors import USERS_WISH
 from ocibuild_core.hooks import PROJECT
 from ocibuild_core.plugin_problems import PluginFault, fault, printable, problem_of
 from ocibuild_core.plugin_records import check_exporters, check_providers
@@ -107,7 +108,7 @@ def _without_hooks(plugin: object) -> PluginFault:
 def _call(source: PluginSource, hook: str, implementation: pluggy.HookImpl) -> tuple[object, ...]:
     try:
         return _records(hook, implementation.function())
-    except (KeyboardInterrupt, PluginFault):
+    except (*USERS_WISH, PluginFault):
         raise
     except BaseException as error:  # the plugin boundary: SystemExit and all
         raise PluginFault(problem_of(error, f"when {hook} is called", source.distribution)) from error

@@ -9,14 +9,13 @@ import signal
 import sys
 
 from ocibuild_core.core_dumps import forbid_core_dumps
+from ocibuild_core.errors import ExportError, Interrupted, OcibuildError
 from ocibuild_core.streams import StdoutError, keep_stdout, open_missing_streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
-
-    from ocibuild_core.errors import OcibuildError
 
 _NO_READER = 128 + signal.SIGPIPE
 """As behind `| head`: the code that a program has which that signal ends."""
@@ -50,14 +49,6 @@ def task() -> None:
     _run(lambda: command.main(prog_name="task", standalone_mode=False))
 
 
-class Interrupted(BaseException):
-    """A signal asked us to end. Raised where the main thread stands, so that everything is cleaned up."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def _run(main: Callable[[], object]) -> NoReturn:
     """Run a program and end the process with the right code."""
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
@@ -73,7 +64,6 @@ def _run(main: Callable[[], object]) -> NoReturn:
 
 def _exit_code(main: Callable[[], object]) -> int:
     """Run it; what it raises is told, and becomes the code."""
-    from ocibuild_core.errors import ExportError, OcibuildError  # noqa: PLC0415
     from ocibuild_core.terminal import Talk  # noqa: PLC0415
 
     try:
