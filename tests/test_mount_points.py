@@ -67,6 +67,68 @@ def test_a_plain_directory_is_no_mount_point(tmp_path: Path) -> None:
     assert is_mount_point(Path("/proc"))
 
 
+TWO_PLACES = """
+from contextlib import suppress
+(place / "near").write_text("old")
+def publish_both():
+    with Staging() as staging:
+        made = staging.beside(place / "near")
+        for name in ("near", "far"):
+            (made / name).write_text("new")
+        publish([
+            Artifact(source=made / "near", destination=place / "near"),
+            Artifact(source=made / "far", destination=place / "disk" / "far"),
+        ])
+def show_both():
+    print((place / "near").read_text(), *sorted(path.name for path in (place / "disk").iterdir()))
+"""
+DISK = 'mkdir "$1/disk"; mount -t tmpfs tmpfs "$1/disk"'
+
+
+def test_a_kill_while_a_file_goes_to_another_disk_leaves_all_as_it_was(tmp_path: Path) -> None:
+    code = """
+if os.fork() == 0:
+    fail_at("shutil.copyfile", 1, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    publish_both()
+os.wait()
+print((place / "near").read_text(), (place / "disk" / "far").exists())
+publish_both()
+show_both()
+"""
+    assert said(DISK, TWO_PLACES + code, tmp_path) == ["old False", "new far"]
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_signal_between_two_moves_waits_for_the_last(tmp_path: Path, number: str) -> None:
+    code = f"""
+class Stop(BaseException):
+    pass
+def stop(*_):
+    raise Stop
+signal.signal(signal.{number}, stop)
+fail_at("os.rename", 1, lambda: os.kill(os.getpid(), signal.{number}))
+try:
+    publish_both()
+except Stop:
+    print("stopped")
+show_both()
+"""
+    assert said(DISK, TWO_PLACES + code, tmp_path) == ["stopped", "new far"]
+
+
+def test_whatever_comes_between_two_moves_puts_everything_back(tmp_path: Path) -> None:
+    code = """
+def fail():
+    raise MemoryError
+fail_at("os.rename", 1, fail)
+with suppress(MemoryError):
+    publish_both()
+show_both()
+print(*sorted(path.name for path in place.iterdir()))
+"""
+    assert said(DISK, TWO_PLACES + code, tmp_path) == ["old", "disk near"]
+
+
 @pytest.mark.parametrize("count", range(1, 4))
 def test_a_failure_in_between_puts_everything_back(tmp_path: Path, count: int) -> None:
     code = f"""

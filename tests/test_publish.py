@@ -110,7 +110,8 @@ def test_when_one_move_fails_all_go_back(
         artifacts = [
             Artifact(source=directory / name, destination=tmp_path / name) for name in ("digest", "new", "tree")
         ]
-        missing = Artifact(source=directory / "missing", destination=tmp_path / "never")
+        (directory / "last").mkdir()
+        missing = Artifact(source=directory / "last", destination=tmp_path / "missing" / "never")
         with pytest.raises(ExportError, match="never"):
             publish([*artifacts, missing])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["digest", "tree"]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from ocibuild_core.engine.held_signals import ENDING, signals_held
 from ocibuild_core.errors import ExportError
 from ocibuild_core.exchange import move_into_place
 from ocibuild_core.mount_points import (
@@ -27,7 +28,7 @@ from ocibuild_core.mount_points import (
 from ocibuild_core.unpack.removing import remove_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from ocibuild_core.export_records import Artifact
@@ -96,24 +97,44 @@ class Staging:
 def publish(artifacts: Sequence[Artifact]) -> None:
     """Move every artifact to its destination, files and whole directories; each replaces an older one in one step.
 
-    What is replaced waits in the staging area, so that all of it goes back when one move fails. Raises ExportError.
+    All that takes its time comes before the first move, and signals wait until the last. What is replaced is in the
+    staging area then, so that all of it goes back when one move fails. Raises ExportError.
     """
     moves = [(artifact.source, Path(artifact.destination)) for artifact in artifacts if artifact.source]
     for source, destination in moves:
         _refuse_other_kind(source, destination)
     refuse_mounted(destination for _, destination in moves)
-    undo: list[tuple[Path | None, Path]] = []
     with Staging() as near:
-        for source, destination in _each_source_once(moves):
-            try:
-                source = _on_file_system_of(destination, source, near)  # noqa: PLW2901  # the same, elsewhere
-                if not source.is_dir():
-                    source.chmod(0o644)
+        ready = [(_ready(source, destination, near), destination) for source, destination in _each_source_once(moves)]
+        with signals_held(ENDING):
+            _move_all(ready)
+
+
+def _move_all(moves: Sequence[tuple[Path, Path]]) -> None:
+    undo: list[tuple[Path, Path]] = []
+    try:
+        for source, destination in moves:
+            with _told(destination):
                 earlier = _move(source, destination)
-            except OSError as error:
-                _put_back(undo)
-                raise ExportError(f"cannot write {destination}", why=error.strerror or str(error)) from None
-            undo.append((earlier, destination))
+            undo.append((earlier, destination) if earlier else (destination, source))
+    except BaseException:
+        _put_back(undo)
+        raise
+
+
+def _put_back(undo: Sequence[tuple[Path, Path]]) -> None:
+    for source, destination in reversed(undo):
+        with suppress(OSError):  # what failed is being said
+            _move(source, destination)
+
+
+@contextmanager
+def _told(destination: Path) -> Iterator[None]:
+    """Let what the system refuses be an error of that output."""
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(f"cannot write {destination}", why=error.strerror or str(error)) from None
 
 
 def _move(source: Path, destination: Path) -> Path | None:
@@ -132,11 +153,15 @@ def _move(source: Path, destination: Path) -> Path | None:
     return exchange_content(source, destination)
 
 
-def _on_file_system_of(destination: Path, source: Path, near: Staging) -> Path:
-    """The file, or its copy where it can be renamed: one that was staged in a mount point may belong beside that."""
-    if source.is_dir() or are_on_one_mount(source.parent, destination.parent):
+def _ready(source: Path, destination: Path, near: Staging) -> Path:
+    """What only has to be renamed: a file that was staged in a mount point may belong beside that."""
+    if source.is_dir():
         return source
-    return _copy(source, near.beside(destination) / source.name)
+    with _told(destination):
+        if not are_on_one_mount(source.parent, destination.parent):
+            source = _copy(source, near.beside(destination) / source.name)
+        source.chmod(0o644)
+    return source
 
 
 def _copy(source: Path, destination: Path) -> Path:
@@ -158,25 +183,12 @@ def _each_source_once(moves: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Pa
     for number, (source, destination) in enumerate(moves):
         if source in once:
             copy = source.with_name(f"{source.name}-{number}")
-            try:
+            with _told(destination):
                 _copy(source, copy)
-            except OSError as error:
-                raise ExportError(f"cannot write {destination}", why=error.strerror or str(error)) from None
             once[copy] = destination
         else:
             once[source] = destination
     return list(once.items())
-
-
-def _put_back(undo: Sequence[tuple[Path | None, Path]]) -> None:
-    for earlier, destination in reversed(undo):
-        with suppress(OSError):  # what failed is being said
-            if earlier:
-                _move(earlier, destination)
-            elif destination.is_dir():
-                remove_tree(destination)
-            else:
-                destination.unlink()
 
 
 def new_directory(parent: Path, prefix: str = "") -> Path:

@@ -8,7 +8,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from ocibuild_core.engine.held_signals import signals_held
+from ocibuild_core.engine.held_signals import ENDING, signals_held
 from ocibuild_core.engine.process import SignalWakeup, extra_descriptor, spawn
 from ocibuild_core.records import NamedTuple
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ocibuild_core.engine.process import Child
 
 _PIECE = 65536
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TERM_PATIENCE = 1.5
 """Seconds that the client gets to cancel its build after TERM: the daemon ends the running step first. With the
 keeper's time it stays below the 5 s in which a signal has to have ended everything."""
@@ -152,7 +151,7 @@ class ClientRun:
     def _start(self) -> Child:
         writing: list[int] = []
         # A signal's handler may raise anywhere; not where the child's process id would be lost.
-        with signals_held(_ENDING):
+        with signals_held(ENDING):
             try:
                 output = self._pipe(writing, self._on_output) if self._on_output else None
                 trace = self._pipe(writing, EventLines(self._on_event).take) if self._on_event else None

@@ -9,6 +9,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Those that ask us to end."""
+
 
 @contextmanager
 def signals_held(numbers: Collection[int]) -> Iterator[None]:
