@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 import pytest
+from ocibuild_core.mount_points import MARKER, holds_something, is_mount_point
 from support.namespaces import run_in_namespace
 
 # The ordinary user of some tests may not read the place that Python's own modules are in: they are loaded before.
@@ -60,8 +61,6 @@ def test_content_is_exchanged_where_the_directory_cannot_be(mounts: str, tmp_pat
 
 
 def test_a_plain_directory_is_no_mount_point(tmp_path: Path) -> None:
-    from ocibuild_core.mount_points import is_mount_point
-
     (tmp_path / "link").symlink_to("/proc")
     assert not any(is_mount_point(path) for path in (tmp_path, tmp_path / "link", tmp_path / "missing"))
     assert is_mount_point(Path("/proc"))
@@ -127,6 +126,17 @@ show_both()
 print(*sorted(path.name for path in place.iterdir()))
 """
     assert said(DISK, TWO_PLACES + code, tmp_path) == ["old", "disk near"]
+
+
+@pytest.mark.parametrize("name", ["lost+found", ".ocibuild-notes", "x"])
+def test_whatever_lies_in_a_plain_directory_may_be_somebodys(tmp_path: Path, name: str) -> None:
+    assert not holds_something(tmp_path)
+    assert not holds_something(tmp_path / "missing")
+    (tmp_path / name).touch()
+    assert holds_something(tmp_path)
+    assert not holds_something(tmp_path / name)
+    (tmp_path / MARKER).touch()
+    assert not holds_something(tmp_path)
 
 
 @pytest.mark.parametrize("count", range(1, 4))

@@ -78,3 +78,47 @@ def test_what_is_mounted_in_an_older_tree_is_not_touched(
     assert result.stdout == ""
     assert (precious / "file").read_text() == "precious"
     assert not list(work.parent.rglob(".ocibuild-*"))
+
+
+@pytest.mark.parametrize(
+    ("output", "place", "found"),
+    [
+        ("local,dest=image/t", "t", "mnt"),
+        ("oci,tar=false,dest=image/t", "t", "blobs index.json oci-layout"),
+        ("oci", "image", "blobs index.json oci-layout"),
+        ("rootfs", "rootfs", "mnt"),
+    ],
+)
+def test_a_mount_point_is_filled_in_place_and_again(
+    output: str, place: str, found: str, work: Path, run: ProgramRunner, mount: Mount
+) -> None:
+    mount(*TMPFS, work / "image" / place)
+    (work / "image" / place / "lost+found").mkdir(mode=0o700)
+    for text in ("one", "two"):
+        (work / "f").write_text(text)
+        run("build", "-o", output, cwd=work).succeeded()
+        names = sorted(path.name for path in (work / "image" / place).iterdir() if path.name != "lost+found")
+        assert " ".join(names) == found
+        assert (work / "image" / place / "lost+found").exists()
+        assert not list(work.parent.rglob(".ocibuild-*"))
+    if output in ("rootfs", "local,dest=image/t"):
+        assert (work / "image" / place / "mnt" / "f").read_text() == "two"
+
+
+@pytest.mark.parametrize("output", ["local,dest=t", "oci,tar=false,dest=t"])
+def test_a_mount_point_with_something_of_the_users_is_left_alone(
+    output: str, work: Path, run: ProgramRunner, mount: Mount, precious: Path
+) -> None:
+    mount("--bind", precious, work / "t")
+    result = run("build", "-o", output, cwd=work).ended_with(6)
+    assert result.stdout == ""
+    assert [path.name for path in precious.iterdir()] == ["file"]
+
+
+def test_an_exchange_that_a_kill_ended_is_made_good(work: Path, run: ProgramRunner, mount: Mount) -> None:
+    for output in ("local,dest=t", "oci,tar=false,dest=t"):
+        mount(*TMPFS, work / "t")
+        (work / "t" / ".ocibuild-unfinished").touch()
+        (work / "t" / "half").touch()
+        run("build", "-o", output, cwd=work).succeeded()
+        assert not {".ocibuild-unfinished", "half"} & {path.name for path in (work / "t").iterdir()}

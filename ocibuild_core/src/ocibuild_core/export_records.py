@@ -86,8 +86,8 @@ class ExportResults(Record):
     """What BuildKit made.
 
     Args:
-        staging: an empty private directory on the file system of the first destination, removed when the run ends;
-            `finish` writes here alone.
+        staging: an empty private directory on the file system of the first destination, or of the one that is a mount
+            point; removed when the run ends. `finish` writes here alone.
         files: where the file of each planned output with `has_file` was written; outside `staging` when it is shared
             with another exporter, so read or hand it on, never change it.
         metadata: BuildKit's metadata file, parsed (`containerimage.digest`, …).

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ocibuild_core.errors import USERS_WISH, ExportError, OcibuildError, PluginError, UsageError
 from ocibuild_core.export_records import Artifact, ExportPlan, ExportResults
+from ocibuild_core.mount_points import is_mount_point
 from ocibuild_core.plugin_problems import describe, raised_at
 from ocibuild_core.publish import new_directory
 from ocibuild_core.records import NamedTuple
@@ -62,8 +63,11 @@ def stage(plan: BuildPlan, staging: Staging, private: Path) -> StagedOutputs:
     files: dict[BuildOutput, Path] = {}
     directories = []
     for export in plan.exports:
-        anchor = export.plan.destinations[0] if export.plan.destinations else None
-        directories.append(staging.beside(anchor) if anchor else None)
+        places = export.plan.destinations
+        anchor = places[0] if places else None
+        # Only what is made in a mount point can be moved there: a whole directory is not copied.
+        room = next(filter(is_mount_point, places), anchor)
+        directories.append(staging.beside(room) if room else None)
         for output in export.plan.outputs:
             if output.has_file and output not in files:
                 files[output] = staging.beside(anchor or _nowhere()) / "output"

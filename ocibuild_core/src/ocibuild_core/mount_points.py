@@ -63,8 +63,15 @@ def is_unfinished(directory: Path) -> bool:
     return os.path.lexists(directory / MARKER)
 
 
+def holds_something(directory: Path) -> bool:
+    """Whether there is something in a directory that may be somebody's; not when a kill ended an exchange there."""
+    if not is_directory(directory) or is_unfinished(directory):
+        return False
+    return bool(content_of(directory)) if is_mount_point(directory) else any(directory.iterdir())
+
+
 def content_of(directory: Path) -> list[str]:
-    """The names in there, without what belongs to us or to the file system."""
+    """The names in a mount point, without what belongs to us or to the file system."""
     names = [path.name for path in directory.iterdir()]
     return [name for name in names if not name.startswith(STAGING_PREFIX) and name != _LOST_AND_FOUND]
 

@@ -89,7 +89,9 @@ class OciExporter(Exporter):
 
 def _refuse_foreign(layout: Path) -> None:
     """The directory is replaced as a whole, so it may hold an older layout, never something else of the user's."""
-    if layout.is_dir() and any(layout.iterdir()) and not (layout / "oci-layout").is_file():
+    from ocibuild_core.mount_points import holds_something  # noqa: PLC0415  # see `exporters`
+
+    if holds_something(layout) and not (layout / "oci-layout").is_file():
         raise ExportError(
             f"{layout} is not empty and holds no OCI layout", why="it would be replaced", do="choose another dest="
         )

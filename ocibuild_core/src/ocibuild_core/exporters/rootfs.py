@@ -85,11 +85,11 @@ def _check_platform(request: ExportRequest) -> None:
 
 def _refuse_foreign(rootfs: Path, metadata: Path) -> None:
     """Raise ExportError when what would be replaced was not made by this exporter: sources may be called so, too."""
-    from ocibuild_core.mount_points import content_of, is_unfinished  # noqa: PLC0415  # see `exporters`
+    from ocibuild_core.mount_points import holds_something, is_unfinished  # noqa: PLC0415  # see `exporters`
 
     if _is_ours(metadata) or is_unfinished(rootfs):
         return
-    if rootfs.is_dir() and content_of(rootfs):
+    if holds_something(rootfs):
         place, why = rootfs, f"there are files in it, and no {metadata.name} shows that an earlier build made them"
     elif os.path.lexists(metadata):
         place, why = metadata, "it holds something else than environment and user, so no earlier build made it"

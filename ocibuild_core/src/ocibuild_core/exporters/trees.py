@@ -155,7 +155,9 @@ def _destination(request: ExportRequest, name: str) -> Path:
 
 def _refuse_foreign(place: Path) -> None:
     """Raise ExportError when something would be replaced that no build has made."""
-    if place.is_dir() and any(place.iterdir()) and not _is_marked(place):
+    from ocibuild_core.mount_points import holds_something  # noqa: PLC0415  # see `exporters`
+
+    if holds_something(place) and not _is_marked(place):
         raise ExportError(
             f"cannot replace {place}",
             why="there are files in it, and nothing shows that an earlier build made them",
