@@ -123,7 +123,7 @@ def test_a_directory_does_not_replace_a_file(tmp_path: Path) -> None:
     (tmp_path / "image").write_text("a file")
     with Staging() as staging:
         made = staging.beside(tmp_path / "image")
-        with pytest.raises(ExportError, match="it is no directory"):
+        with pytest.raises(ExportError, match="it is a file, and a directory is to go there"):
             publish([Artifact(source=made, destination=tmp_path / "image")])
     assert (tmp_path / "image").read_text() == "a file"
 

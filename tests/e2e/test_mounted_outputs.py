@@ -122,3 +122,13 @@ def test_an_exchange_that_a_kill_ended_is_made_good(work: Path, run: ProgramRunn
         (work / "t" / "half").touch()
         run("build", "-o", output, cwd=work).succeeded()
         assert not {".ocibuild-unfinished", "half"} & {path.name for path in (work / "t").iterdir()}
+
+
+def test_a_file_that_something_is_mounted_on_is_told_before_the_build(
+    work: Path, run: ProgramRunner, mount: Mount, precious: Path
+) -> None:
+    (work / "image" / "image.tar").touch()
+    mount("--bind", precious / "file", work / "image" / "image.tar")
+    result = run("build", cwd=work).ended_with(6)
+    assert f"cannot replace {work}/image/image.tar\n  why    something is mounted on it\n" in result.stderr
+    assert result.stdout == ""

@@ -74,6 +74,27 @@ def test_what_no_build_made_stays_and_that_is_said_before_the_build(
     assert [path.name for name in ("d", "rootfs") for path in (work / name).iterdir()] == ["f", "f"]
 
 
+@pytest.mark.parametrize("kind", ["file", "link"])
+@pytest.mark.parametrize("output", ["type=local,dest=rootfs", "type=oci,tar=false,dest=rootfs", "rootfs,dest=."])
+def test_a_place_of_another_kind_is_told_before_the_build(
+    output: str, kind: str, work: Path, run: ProgramRunner
+) -> None:
+    place = work / "rootfs"
+    place.symlink_to("d") if kind == "link" else place.write_text("mine")
+    result = run("build", "-o", output, ".", cwd=work).ended_with(6)
+    what = "symbolic link" if kind == "link" else "file"
+    assert f"cannot write {place}\n  why    it is a {what}, and a directory is to go there\n" in result.stderr
+    assert result.stdout == ""
+    assert os.path.lexists(place)
+
+
+def test_a_directory_in_the_place_of_metadata_is_told_before_the_build(work: Path, run: ProgramRunner) -> None:
+    (work / "metadata.json").mkdir()
+    result = run("build", "-o", "rootfs,dest=.", ".", cwd=work).ended_with(6)
+    assert f"cannot write {work}/metadata.json\n  why    it is a directory" in result.stderr
+    assert result.stdout == ""
+
+
 def test_a_directory_has_one_for_each_of_several_platforms(work: Path, run: ProgramRunner) -> None:
     run("build", "--platform", "linux/amd64,linux/arm64", "-o", "type=local,dest=out", ".", cwd=work).succeeded()
     assert sorted(path.name for path in (work / "out").iterdir()) == ["linux_amd64", "linux_arm64"]

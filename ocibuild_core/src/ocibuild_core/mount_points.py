@@ -53,7 +53,7 @@ def refuse_mounted(destinations: Iterable[Path]) -> None:
             if is_in_the_way and os.path.lexists(found):  # or a later mount, above it, hides it
                 raise ExportError(
                     f"cannot replace {destination}",
-                    why=f"something is mounted on {found}",
+                    why=f"something is mounted on {'it' if found == place else found}",
                     do="unmount it, or write elsewhere",
                 )
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from ocibuild_core.engine.held_signals import ENDING, signals_held
 from ocibuild_core.errors import ExportError
 from ocibuild_core.exchange import move_into_place
+from ocibuild_core.exporters.files import refuse_directory, refuse_file
 from ocibuild_core.mount_points import (
     STAGING_PREFIX,
     are_on_one_mount,
@@ -102,7 +103,8 @@ def publish(artifacts: Sequence[Artifact]) -> None:
     """
     moves = [(artifact.source, Path(artifact.destination)) for artifact in artifacts if artifact.source]
     for source, destination in moves:
-        _refuse_other_kind(source, destination)
+        refuse = refuse_file if source.is_dir() else refuse_directory
+        refuse(destination)
     refuse_mounted(destination for _, destination in moves)
     with Staging() as near:
         ready = [(_ready(source, destination, near), destination) for source, destination in _each_source_once(moves)]
@@ -168,13 +170,6 @@ def _copy(source: Path, destination: Path) -> Path:
     import shutil  # noqa: PLC0415  # as long to load as the rest of this; most outputs have one place
 
     return Path(shutil.copyfile(source, destination))
-
-
-def _refuse_other_kind(source: Path, destination: Path) -> None:
-    if destination.is_dir() and not destination.is_symlink() and not source.is_dir():
-        raise ExportError(f"cannot write {destination}", why="it is a directory", do="remove it or choose another")
-    if source.is_dir() and os.path.lexists(destination) and (destination.is_symlink() or not destination.is_dir()):
-        raise ExportError(f"cannot write {destination}", why="it is no directory", do="remove it or choose another")
 
 
 def _each_source_once(moves: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:

@@ -47,11 +47,12 @@ class OciExporter(Exporter):
 
     def check(self, request: ExportRequest) -> None:
         """See `Exporter.check`."""
-        from ocibuild_core.exporters.files import refuse_directory  # noqa: PLC0415  # see `exporters`
+        from ocibuild_core.exporters.files import refuse_directory, refuse_file  # noqa: PLC0415  # see `exporters`
 
         if archive := self._archive(request):
             refuse_directory(archive)
         if layout := self._layout(request):
+            refuse_file(layout)
             _refuse_foreign(layout)
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:

@@ -43,7 +43,12 @@ class RootfsExporter(Exporter):
 
     def check(self, request: ExportRequest) -> None:
         """See `Exporter.check`."""
-        _refuse_foreign(*self._destinations(request))
+        from ocibuild_core.exporters.files import refuse_directory, refuse_file  # noqa: PLC0415  # see `exporters`
+
+        rootfs, metadata = self._destinations(request)
+        refuse_file(rootfs)
+        refuse_directory(metadata)
+        _refuse_foreign(rootfs, metadata)
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""

@@ -84,7 +84,11 @@ class LocalExporter(Exporter):
 
     def check(self, request: ExportRequest) -> None:
         """See `Exporter.check`."""
-        _refuse_foreign(_destination(request, self.name))
+        from ocibuild_core.exporters.files import refuse_file  # noqa: PLC0415  # see `exporters`
+
+        place = _destination(request, self.name)
+        refuse_file(place)
+        _refuse_foreign(place)
 
     def finish(self, request: ExportRequest, results: ExportResults) -> Sequence[Artifact]:
         """See `Exporter.finish`."""
