@@ -30,6 +30,15 @@ def test_what_is_not_published_leaves_the_older_file_as_it_was(tmp_path: Path) -
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("digest", "old")]
 
 
+def test_directories_that_were_made_for_nothing_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    with Staging() as staging:
+        for place in ("new/deep/x.tar", "new/other/x.tar", "old/x.tar", "full/x.tar"):
+            (staging.beside(tmp_path / place) / "x").touch()
+        (tmp_path / "full" / "file").touch()
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["full", "full/file", "old"]
+
+
 def test_one_file_for_two_destinations_is_there_twice(tmp_path: Path) -> None:
     with Staging() as staging:
         made = staging.beside(tmp_path / "a") / "x"

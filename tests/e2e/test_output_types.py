@@ -95,6 +95,12 @@ def test_a_directory_in_the_place_of_metadata_is_told_before_the_build(work: Pat
     assert result.stdout == ""
 
 
+def test_a_failed_build_leaves_no_new_directories(work: Path, run: ProgramRunner) -> None:
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY missing /\n")
+    run("build", "-o", "docker,dest=new/dir/x.tar", ".", cwd=work).ended_with(1)
+    assert not (work / "new").exists()
+
+
 def test_a_directory_has_one_for_each_of_several_platforms(work: Path, run: ProgramRunner) -> None:
     run("build", "--platform", "linux/amd64,linux/arm64", "-o", "type=local,dest=out", ".", cwd=work).succeeded()
     assert sorted(path.name for path in (work / "out").iterdir()) == ["linux_amd64", "linux_arm64"]

@@ -69,6 +69,8 @@ class Staging:
 
     def _make(self, parent: Path) -> Path:
         try:
+            missing = [each for each in (parent, *parent.parents) if not each.exists()]
+            self._stack.callback(_remove_empty, missing)
             parent.mkdir(parents=True, exist_ok=True)
             place = self._place(parent)
             for each in {parent, place}:
@@ -220,6 +222,13 @@ def _remove_stale(parent: Path) -> None:
                 remove_tree(left)
             finally:
                 os.close(handle)
+
+
+def _remove_empty(made: Sequence[Path]) -> None:
+    """Remove directories that were made for outputs that did not come, the innermost first."""
+    for directory in made:
+        with suppress(OSError):
+            directory.rmdir()
 
 
 def _remove(staging: Path) -> None:
