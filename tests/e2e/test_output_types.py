@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,16 @@ def test_a_directory_in_the_place_of_metadata_is_told_before_the_build(work: Pat
     result = run("build", "-o", "rootfs,dest=.", ".", cwd=work).ended_with(6)
     assert f"cannot write {work}/metadata.json\n  why    it is a directory" in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("umask", ["077", "002"])
+def test_everybody_may_read_what_is_written_whatever_the_umask(umask: str, work: Path, run: ProgramRunner) -> None:
+    (work / "image").mkdir()
+    outputs = ("-o", "oci", "-o", "rootfs", "-o", "digest", "-o", "type=local,dest=image/tree,platform-split=true")
+    command = ("build", "--platform", "linux/amd64", *outputs, ".")
+    run("sh", "-c", f'umask {umask}; exec "$@"', "sh", *command, cwd=work).succeeded()
+    found = [path.stat() for path in (work / "image").rglob("*")]
+    assert {(stat.S_ISDIR(one.st_mode), stat.S_IMODE(one.st_mode)) for one in found} == {(True, 0o755), (False, 0o644)}
 
 
 def test_a_failed_build_leaves_no_new_directories(work: Path, run: ProgramRunner) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -28,6 +29,19 @@ def test_every_file_of_the_archive_is_there(tmp_path: Path) -> None:
         expected = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
     found = {str(path.relative_to(tmp_path / "layout")): path for path in (tmp_path / "layout").rglob("*")}
     assert {name: path.read_bytes() for name, path in found.items() if path.is_file()} == expected
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o002])
+def test_everybody_may_read_it_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    archive = tmp_path / "a.tar"
+    write_output("oci", example_image(), archive)
+    before = os.umask(umask)
+    try:
+        unpack_layout(archive, tmp_path / "layout")
+    finally:
+        os.umask(before)
+    made = (tmp_path / "layout", *(tmp_path / "layout").rglob("*"))
+    assert {(path.is_dir(), path.stat().st_mode & 0o777) for path in made} == {(True, 0o755), (False, 0o644)}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ _PIECE = 1 << 30
 
 
 def unpack_layout(archive: Path, directory: Path) -> None:
-    """Write the files of an OCI archive to a new directory.
+    """Write the files of an OCI archive to a new directory, readable for everybody, whatever the umask.
 
     A layout holds regular files of known names; anything else is an error, and nothing is written outside.
 
@@ -25,11 +25,13 @@ def unpack_layout(archive: Path, directory: Path) -> None:
         ExportError: the archive is damaged or no OCI archive, or the disk is full.
     """
     try:
-        directory.mkdir(mode=0o755)
+        directory.mkdir()
         with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
                 if not member.isdir():
                     _write(file.fileno(), member, directory)
+        for path in (directory, *directory.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
     except (tarfile.TarError, ValueError, OSError) as error:
         raise ExportError(f"cannot lay out {archive.name} as a directory", why=str(error)) from None
     if not (directory / "index.json").is_file():
@@ -40,7 +42,7 @@ def _write(archive: int, member: tarfile.TarInfo, directory: Path) -> None:
     if not member.isreg() or not _FILE.fullmatch(member.name):
         raise ValueError(f"{member.name!r} is no file of an OCI layout")
     path = directory / member.name
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
         _copy(archive, file.fileno(), member.offset_data, member.size)
 

@@ -108,6 +108,7 @@ class LocalExporter(Exporter):
         directories = _subdirectories(request)
         if any(directories.values()):
             made.mkdir()
+            made.chmod(0o755)  # whatever the umask, as each tree
         entries = 0
         for platform, directory in directories.items():
             is_merged = not directory and made.exists()
