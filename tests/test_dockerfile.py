@@ -80,7 +80,14 @@ def test_continuations_with_comments_between_and_another_escape() -> None:
 
 
 def test_named_contexts_stand_before_images() -> None:
-    assert references("FROM base\n", contexts=["Base"]) == []
+    assert references("FROM base\n", contexts=["base"]) == []
+    assert references("FROM docker.io/library/base:latest\nCOPY --from=base:1 / /\n", contexts=["base"]) == ["base:1"]
+
+
+def test_a_named_context_stands_before_a_stage_and_all_that_it_needs() -> None:
+    text = "FROM one AS a\nFROM a AS b\nCOPY --from=two / /\nFROM scratch\nCOPY --from=b / /\n"
+    assert references(text, contexts=["b"]) == []
+    assert references(text, contexts=["a"]) == ["two"]
 
 
 def test_line_and_purpose_are_told() -> None:

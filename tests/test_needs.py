@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ocibuild_core.needs import needed_registries, reasons_of
+import pytest
+from ocibuild_core.needs import images_of, needed_registries, reasons_of
 from ocibuild_core.settings.model import BuildSettings
 from ocibuild_core.settings.resolve import resolve
-from ocibuild_core.settings.sources import Environment
+from ocibuild_core.settings.sources import CommandLine, Environment
 
 
 def settings(directory: Path, dockerfile: str, **env: str) -> BuildSettings:
@@ -41,6 +42,15 @@ def test_mirrors_of_any_registry_are_needed_where_it_is(tmp_path: Path) -> None:
 def test_a_frontend_that_a_build_argument_names_is_needed(tmp_path: Path) -> None:
     found = settings(tmp_path, "# syntax=s.example/f:1\nFROM scratch\n", BUILD_ARG_BUILDKIT_SYNTAX="f.example/f:1")
     assert reasons_of(found) == [("f.example", "--build-arg BUILDKIT_SYNTAX f.example/f:1")]
+
+
+@pytest.mark.parametrize("name", ["docker.io/library/base", "BASE:latest", "base::linux/amd64", "base::x86_64"])
+def test_an_image_that_a_context_stands_for_is_not_needed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM base\n")
+    flags = {"context": str(tmp_path), "platforms": ("linux/amd64",), "build_contexts": (f"{name}={tmp_path}",)}
+    assert images_of(resolve([CommandLine(flags, {})])) == ()
+    flags["platforms"] = ("linux/amd64", "linux/arm64")
+    assert bool(images_of(resolve([CommandLine(flags, {})]))) is ("::" in name)
 
 
 def test_what_cannot_be_read_needs_nobody(tmp_path: Path) -> None:

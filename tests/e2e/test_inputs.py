@@ -151,7 +151,9 @@ def test_a_secret_text_is_never_a_file_wherever_its_name_points(
         (("--cache-from", "type=local,src=large"), {}, "large is no directory\n  why    a local cache is one"),
         (("--progress", "tty"), {}, "--progress tty: there is no terminal"),
         ((), {"BUILDKIT_PROGRESS": "tty"}, "BUILDKIT_PROGRESS tty: there is no terminal"),
-        (("--build-context", "é=."), {}, "--build-context 'é': a directory cannot have that name"),
+        (("--build-context", "é=."), {}, "--build-context 'é': no stage and no image can have that name"),
+        (("--build-context", "scratch=."), {}, "--build-context 'scratch': no stage and no image can have"),
+        (("--build-context", "a::bogus=."), {}, "--build-context 'a::bogus': no stage and no image can have"),
         (("--platform", "bogus"), {}, "--platform 'bogus': there is no such platform"),
         (("--ssh", "default"), {}, "--ssh default: there is no agent\n  why    SSH_AUTH_SOCK is not set"),
         ((), {"BUILDKIT_SSH": "k=missing"}, "BUILDKIT_SSH k=missing: cannot read missing\n  why    No such file"),
@@ -281,6 +283,21 @@ def test_a_named_context(build: Builder, sandbox: Path) -> None:
 def test_a_named_context_that_is_an_image(build: Builder) -> None:
     dockerfile = "FROM named\nCOPY Dockerfile /\n"
     image = build(dockerfile, "--build-context", "named=docker-image://alpine:3")
+    assert b"stand-in for Alpine" in image.files["etc/os-release"]
+
+
+@pytest.mark.parametrize("name", ["docker.io/library/named:latest", "library/named", "NAMED", "named::{}"])
+def test_any_spelling_of_a_named_context(build: Builder, sandbox: Path, name: str) -> None:
+    (sandbox / "other").mkdir()
+    (sandbox / "other" / "f").write_text("from the other")
+    context = f"{name.format(own_platform())}={sandbox / 'other'}"
+    image = build("FROM scratch\nCOPY --from=named f /\n", "--build-context", context)
+    assert image.files["f"] == b"from the other"
+
+
+def test_any_spelling_of_a_named_context_that_is_an_image(build: Builder) -> None:
+    context = "docker.io/library/named:latest=docker-image://alpine:3"
+    image = build("FROM named\nCOPY Dockerfile /\n", "--build-context", context)
     assert b"stand-in for Alpine" in image.files["etc/os-release"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ocibuild_core.errors import UsageError
-from ocibuild_core.registry.reference import parse_reference
+from ocibuild_core.registry.reference import parse_reference, short_name
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -84,3 +84,28 @@ def test_the_registry_has_its_one_name(text: str, registry: str) -> None:
 def test_what_is_no_reference_is_said(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         parse_reference(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("alpine", "alpine"),
+        ("alpine:latest", "alpine"),
+        ("docker.io/library/Alpine:latest", "alpine"),
+        ("index.docker.io/alpine:3", "alpine:3"),
+        ("library/bb:V1", "bb:V1"),
+        ("BB:1", "bb:1"),
+        ("library/a/b", "library/a/b"),
+        ("team/app:latest", "team/app"),
+        ("R.example:5000/Library/x", "R.example:5000/library/x"),
+        ("registry-1.docker.io/x", "registry-1.docker.io/x"),
+        (f"alpine:latest@{DIGEST}", f"alpine:latest@{DIGEST}"),
+        ("", None),
+        ("a b", None),
+        ("é", None),
+        ("a:", None),
+        ("-a", None),
+    ],
+)
+def test_the_short_form_by_which_buildkit_finds_contexts(text: str, short: str | None) -> None:
+    assert short_name(text) == short

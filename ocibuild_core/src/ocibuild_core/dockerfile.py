@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ocibuild_core.records import NamedTuple
+from ocibuild_core.registry.reference import short_name
 from ocibuild_core.shell_words import expand, split_flags
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def needed_images(
         text: the Dockerfile.
         target: the stage to build; None means the last one. Stages that it does not need are left out.
         build_args: they override the defaults of ARGs before the first FROM.
-        contexts: names of further build contexts, which stand before images of the same name.
+        contexts: short names of further build contexts, which stand before stages and images of that name.
         platform_args: what `TARGETARCH` and its kin hold; a FROM may use them without an ARG.
 
     A reference whose variables cannot be expanded is left out. Never raises: what is malformed is BuildKit's to say.
@@ -83,11 +84,12 @@ def needed_images(
     directives, escape = _directives(lines)
     stages = _stages(_instructions(lines, escape), build_args, platform_args)
     uses = [_chosen_frontend(build_args)] if _SYNTAX_ARG in build_args else directives
-    uses += [use for stage in _reachable(stages, target) for use in (stage.base, *stage.uses)]
-    own_names = {stage.name for stage in stages} | {name.lower() for name in contexts} | {"scratch", "context"}
+    uses += [use for stage in _reachable(stages, target, contexts) for use in (stage.base, *stage.uses)]
+    own_names = {stage.name for stage in stages} | {"scratch", "context"}
     unique: dict[str, ImageUse] = {}
     for use in sorted(uses, key=lambda use: use.line):
-        if use.reference and use.reference.lower() not in own_names and not use.reference.isdigit():
+        is_own = use.reference.lower() in own_names or use.reference.isdigit()
+        if use.reference and not is_own and short_name(use.reference) not in contexts:
             unique.setdefault(use.reference, use)
     return tuple(unique.values())
 
@@ -254,8 +256,8 @@ def _mounted(instruction: Instruction) -> list[ImageUse]:
     return [ImageUse(value, "RUN --mount", instruction.line) for key, _, value in fields if key == "from" and value]
 
 
-def _reachable(stages: Sequence[_Stage], target: str | None) -> list[_Stage]:
-    """The target stage and those it is made from, directly or not."""
+def _reachable(stages: Sequence[_Stage], target: str | None, contexts: Sequence[str] = ()) -> list[_Stage]:
+    """The target stage and those it is made from, directly or not; without those that a context stands for."""
     if not stages:
         return []
     by_name = {stage.name: index for index, stage in enumerate(stages) if stage.name}
@@ -265,7 +267,7 @@ def _reachable(stages: Sequence[_Stage], target: str | None) -> list[_Stage]:
     queue = [wanted]
     while queue:
         index = queue.pop()
-        if index in seen:
+        if index in seen or stages[index].name in contexts:
             continue
         seen.add(index)
         for use in (stages[index].base, *stages[index].uses):

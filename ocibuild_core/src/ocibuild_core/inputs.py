@@ -37,6 +37,8 @@ _DATES = range(-62135596800, 253402300800)
 _ENTITLEMENTS = r"network\.host|security\.insecure|device(=.*)?"
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _CONTEXT_SCHEMES = ("docker-image://", "https://", "http://", "git://", "ssh://", "git@")
+_NO_CONTEXTS = frozenset({"scratch", "context"})
+"""Never replaced (`namedContextFunc` in frontend/dockerfile/dockerfile2llb/convert.go)."""
 LARGEST_SECRET = 500 * 1024
 """What BuildKit takes (session/secrets/secretsprovider/store.go in moby/buildkit)."""
 _USER_INFO = r"\w://(?:[^/@:\s]*:([^/@\s]+)|([^/@:\s]{20,}))@"
@@ -294,13 +296,29 @@ def _bytes(text: str, origin: str) -> int:
     return size
 
 
+def context_name(pair: Pair) -> str:
+    """What BuildKit looks a named context up by, with the platform of `NAME::PLATFORM`. Raises UsageError."""
+    from ocibuild_core.registry.reference import short_name  # noqa: PLC0415  # only where there is one
+
+    name, separator, platform = pair.key.partition("::")
+    short = short_name(name)
+    if short is None or short in _NO_CONTEXTS or (separator and not is_platform(platform)):
+        raise UsageError(
+            f"{pair.origin} {pair.key!r}: no stage and no image can have that name",
+            why="it would replace nothing",
+            do="name it as the Dockerfile does: a stage, or an image as in FROM or COPY --from",
+        )
+    return f"{short}::{normal(platform)}" if separator else short
+
+
 def _context_arguments(pair: Pair, store: str) -> list[str]:
+    name = context_name(pair)
     if pair.value.startswith(LAYOUT_SCHEME):
         from ocibuild_core.layout_contexts import layout_context  # noqa: PLC0415  # only where there is one
 
         layout = layout_context(pair)
         named = f"{LAYOUT_SCHEME}{store}@{layout.digest}"
-        return ["--oci-layout", f"{store}={layout.directory}", "--opt", f"context:{pair.key}={named}"]
+        return ["--oci-layout", f"{store}={layout.directory}", "--opt", f"context:{name}={named}"]
     if not pair.value.startswith(_CONTEXT_SCHEMES):
         if not is_directory(pair.value):
             raise UsageError(
@@ -308,11 +326,5 @@ def _context_arguments(pair: Pair, store: str) -> list[str]:
                 why=closed(pair.value),
                 do="name a directory, or an image with docker-image://",
             )
-        if not (pair.key.isascii() and pair.key.isprintable()):
-            raise UsageError(
-                f"{pair.origin} {pair.key!r}: a directory cannot have that name",
-                why="BuildKit takes no other letters than those of ASCII there",
-                do="name it in ASCII",
-            )
-        return ["--local", f"context:{pair.key}={pair.value}", "--opt", f"context:{pair.key}=local:context:{pair.key}"]
-    return ["--opt", f"context:{pair.key}={pair.value}"]
+        return ["--local", f"context:{name}={pair.value}", "--opt", f"context:{name}=local:context:{name}"]
+    return ["--opt", f"context:{name}={pair.value}"]

@@ -9,7 +9,7 @@ from ocibuild_core.caching import exported_caches, imported_caches
 from ocibuild_core.dockerfile import ImageUse, first_run_on_target, needed_images
 from ocibuild_core.errors import UsageError
 from ocibuild_core.image_args import image_references
-from ocibuild_core.inputs import has_local_dockerfile, platform_arguments
+from ocibuild_core.inputs import context_name, has_local_dockerfile, platform_arguments
 from ocibuild_core.outputs import scanner_image
 from ocibuild_core.places import find_dockerfile
 from ocibuild_core.plan import dockerfile_location
@@ -91,16 +91,29 @@ def images_of(settings: BuildSettings) -> tuple[ImageUse, ...]:
     text = dockerfile_text(settings)
     files = image_references(settings)
     arguments = {pair.key: pair.value for pair in settings.build_args} | files
-    contexts = (*files.values(), *(pair.key for pair in settings.build_contexts))
     targets = (*settings.additional_targets, settings.target)
     uses = (
-        needed_images(text, target=one, build_args=arguments, contexts=contexts, platform_args=platform_args)
+        needed_images(
+            text,
+            target=one,
+            build_args=arguments,
+            contexts=(*files.values(), *_context_names(settings, platform_args.get("TARGETPLATFORM"))),
+            platform_args=platform_args,
+        )
         for one in targets
         for platform_args in platform_arguments(settings) or ({},)
     )
     found = {use.reference: use for use in _contexts_in_registries(settings)}
     found |= {use.reference: use for some in uses for use in some}
     return tuple(sorted(found.values(), key=lambda use: use.line))
+
+
+def _context_names(settings: BuildSettings, platform: str | None) -> Iterator[str]:
+    """The short names of the contexts that a build for the platform takes."""
+    for pair in settings.build_contexts:
+        name, separator, only = context_name(pair).partition("::")
+        if not separator or only == platform:
+            yield name
 
 
 def first_run(settings: BuildSettings) -> int:

@@ -15,6 +15,8 @@ _TAG = r"(?a)\w[\w.-]{0,127}"
 _DIGEST = r"(?a)[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
 
 _MAX_NAME_LENGTH = 255
+_DOCKER_HUB_DOMAINS = frozenset({DOCKER_HUB, "index.docker.io"})
+"""Those that have a short form (`splitDockerDomain` in distribution/reference)."""
 
 
 class ImageReference(NamedTuple):
@@ -69,6 +71,25 @@ def parse_reference(text: str) -> ImageReference:
     return ImageReference(
         registry=registry, host=host, repository=repository, tag=tag or ("" if at else "latest"), digest=digest
     )
+
+
+def short_name(text: str) -> str | None:
+    """What BuildKit looks a named context up by: `alpine` for `docker.io/library/alpine:latest`; None for no image.
+
+    Stages and repositories have no capitals. Source: moby/buildkit, frontend/dockerui/config.go, `NamedContext`.
+    """
+    host, path = _split_host(text)
+    repository, tail = re.findall(r"(?s)([^:@]*)(.*)", path)[0]
+    repository = repository.lower()
+    try:
+        parse_reference(f"{host}/{repository}{tail}")
+    except UsageError:
+        return None
+    if host not in _DOCKER_HUB_DOMAINS:
+        repository = f"{host}/{repository}"
+    elif repository.count("/") == 1:
+        repository = repository.removeprefix("library/")
+    return f"{repository}{tail}".removesuffix(":latest")
 
 
 def _split_host(name: str) -> tuple[str, str]:
