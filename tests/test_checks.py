@@ -6,7 +6,7 @@ import pytest
 from ocibuild_core.checks import check_settings
 from ocibuild_core.errors import UsageError
 from ocibuild_core.settings.resolve import resolve
-from ocibuild_core.settings.sources import Environment
+from ocibuild_core.settings.sources import CommandLine, Environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,20 @@ def test_a_containerfile_in_place_of_the_dockerfile_is_proposed(tmp_path: Path) 
     assert told.summary == f"there is no {tmp_path}/Dockerfile"
     assert told.do == f"name the one that is there: -f {tmp_path}/Containerfile"
     assert "Containerfile" not in str(refusal(CONTEXT=str(tmp_path), DOCKERFILE=f"{tmp_path}/other"))
+
+
+@pytest.mark.parametrize("secret", ["id=PASS", "id=x,env=PASS", "type=env,id=PASS"])
+def test_pass_is_refused_as_a_secret_of_the_build(secret: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").touch()
+    settings = resolve([CommandLine({"context": str(tmp_path), "secrets": (secret,)}, {})])
+    with pytest.raises(UsageError, match="PASS is handed to no other program"):
+        check_settings(settings, {"PASS": "user:hidden"})
+
+
+def test_a_secret_of_that_name_may_lie_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").touch()
+    secret = f"id=PASS,src={tmp_path / 'Dockerfile'}"
+    check_settings(resolve([CommandLine({"context": str(tmp_path), "secrets": (secret,)}, {})]), {"PASS": "u:p"})
 
 
 @pytest.mark.parametrize("context", ["", "https://r.example/x.git"])

@@ -144,6 +144,7 @@ def test_a_secret_text_is_never_a_file_wherever_its_name_points(
             "_it: cannot read the secret's file missing\n  why    No such file",
         ),
         (("--secret", "id=it,env=UNSET"), {}, "the environment variable UNSET is not set"),
+        (("--secret", "id=it,env=PASS"), {"PASS": "u:p"}, "--secret id=it: PASS is handed to no other program"),
         (("--secret", "src=x"), {}, "--secret: not a secret"),
         (("--secret", "id=it"), {}, "--secret id=it: there is neither a variable nor a file it\n  do     say where"),
         (("--secret", "id=it,src=large"), {}, "the secret's file large is too large\n  why    BuildKit takes 500 KiB"),

@@ -42,7 +42,13 @@ def _lacking_paths(settings: BuildSettings) -> Iterator[UsageError]:
 def _lacking_secrets(settings: BuildSettings, env: Mapping[str, str]) -> Iterator[UsageError]:
     for fields in secret_fields(settings):
         name, path, variable = fields["id"], fields.get("src"), fields.get("env")
-        if variable and variable not in env:
+        if "PASS" in env and "PASS" in (variable, "" if path else name):
+            yield UsageError(
+                f"--secret id={name}: PASS is handed to no other program",
+                why="it is the login's own",
+                do="put the secret into another variable: --secret id=NAME,env=VARIABLE",
+            )
+        elif variable and variable not in env:
             yield UsageError(f"--secret env={variable}: the environment variable {variable} is not set")
         elif path == "":
             continue  # `_lacking_paths` tells
