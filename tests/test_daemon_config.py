@@ -6,7 +6,7 @@ import pytest
 from ocibuild_core.daemon_config import client_tls, daemon_config
 from ocibuild_core.errors import UsageError
 from ocibuild_core.settings.resolve import resolve
-from ocibuild_core.settings.sources import Environment
+from ocibuild_core.settings.sources import CommandLine, Environment
 
 
 def tables(**env: str) -> dict[str, object]:
@@ -52,6 +52,20 @@ def test_the_same_wish_twice_is_none_too_many() -> None:
     assert tables(BUILDKIT_EXTRA_CONFIG=extra, REGISTRY_MIRRORS="m.example") == {
         "registry": {"docker.io": {"mirrors": ["m.example"]}}
     }
+
+
+@pytest.mark.parametrize("flags", [{"network": "host"}, {"allow": ("network.host",)}])
+def test_what_a_build_is_allowed_is_joined_with_what_the_text_allows(flags: dict[str, object]) -> None:
+    def allowed(text: str) -> object:
+        env = Environment({"BUILDKIT_EXTRA_CONFIG": text})
+        return daemon_config(resolve([CommandLine(flags, {}), env]))["insecure-entitlements"]
+
+    assert allowed('insecure-entitlements = ["security.insecure"]') == ["security.insecure", "network.host"]
+    assert allowed('insecure-entitlements = ["network.host"]') == ["network.host"]
+    assert allowed("") == ["network.host"]
+    with pytest.raises(UsageError, match="BUILDKIT_EXTRA_CONFIG: 'insecure-entitlements' is no list") as error:
+        allowed('insecure-entitlements = "network.host"')
+    assert f"--{next(iter(flags))} adds to it" in str(error.value)
 
 
 def test_what_is_no_toml_is_said_with_line_and_column() -> None:

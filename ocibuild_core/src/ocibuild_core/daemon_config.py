@@ -21,6 +21,7 @@ _OF_THE_DAEMON = (
     *("registry_certs", "registry_http", "registry_insecure"),
 )
 
+_ENTITLEMENTS = "insecure-entitlements"
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 """How PEM begins one (RFC 7468)."""
 
@@ -38,6 +39,8 @@ def daemon_config(settings: BuildSettings) -> Mapping[str, object]:
     for path, value, by in _wanted(settings):
         _put(tables, path, value, by=by, other=said_by.get(path, origin))
         said_by[path] = by
+    if (settings.allow or settings.network == "host") and not settings.addr:
+        _allow(tables, settings, other=origin)
     return tables
 
 
@@ -91,17 +94,18 @@ def _wanted(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], object, 
         yield ("registry", "docker.io", "mirrors"), mirrors, settings.origin("registry_mirrors")
     if settings.max_used_space is not None:
         yield ("worker", "oci", "maxUsedSpace"), str(settings.max_used_space), settings.origin("max_used_space")
-    if (settings.allow or settings.network == "host") and not settings.addr:
-        yield from _of_entitlements(settings)
     yield from _of_registries(settings)
 
 
-def _of_entitlements(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], object, str]]:
+def _allow(tables: Tables, settings: BuildSettings, *, other: str) -> None:
+    """Let the daemon permit what the build asks for, besides what the text permits."""
     from ocibuild_core.inputs import entitlements  # noqa: PLC0415  # most builds ask for none
 
-    allowed = entitlements(settings)
-    if allowed:
-        yield ("insecure-entitlements",), list(allowed), settings.origin("allow")
+    said = tables.setdefault(_ENTITLEMENTS, [])
+    if not isinstance(said, list):
+        by = settings.origin("allow" if settings.allow else "network")
+        raise UsageError(f"{other}: {_ENTITLEMENTS!r} is no list", why=f"{by} adds to it")
+    said += [one for one in entitlements(settings) if one not in said]
 
 
 def _of_registries(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], object, str]]:
