@@ -219,6 +219,22 @@ def test_a_client_that_will_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -
         os.close(fd)
 
 
+def test_a_client_that_says_nothing_has_its_engine_asked() -> None:
+    asked: list[None] = []
+
+    def ask() -> None:
+        asked.append(None)
+        if len(asked) == 3:
+            raise EngineError("silent")
+
+    script = Script("sleep 60")
+    with pytest.raises(EngineError, match="silent"):
+        script.run(NO_WATCH._replace(silence=0.05, ask=ask))
+    asked.clear()
+    assert Script("for i in 1 2 3 4 5 6 7 8; do echo; sleep 0.1; done").run(NO_WATCH._replace(silence=2, ask=ask)) == 0
+    assert asked == []
+
+
 def test_a_client_that_cannot_be_run_is_an_engine_error(tmp_path: Path) -> None:
     before = open_descriptors()
     client = ClientRun([str(tmp_path / "buildctl")], ENV, on_output=print, on_event=print, trace_at=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import time
@@ -76,6 +77,23 @@ def test_a_signal_ends_the_client_and_nothing_else(own_scene: Scene, daemon: str
         running.is_gone()
     own_scene.write("RUN echo built")
     own_scene.build(settings=at(daemon)).succeeded()
+
+
+def test_one_that_stops_in_a_build_is_asked_and_given_up(own_scene: Scene, daemon: str) -> None:
+    place = daemon.removeprefix("unix://").removesuffix("/buildkitd.sock")
+    own = {command: pid for pid, command in processes().items() if place in command}
+    (pid,) = (pid for command, pid in own.items() if command.split()[0].endswith("/buildkitd"))
+    own_scene.write_sleep()
+    with own_scene.start(settings={**at(daemon), "silence": 2.0}) as running:
+        running.wait_for_step()
+        time.sleep(5)  # asked twice meanwhile, it answers
+        assert running.process.poll() is None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            assert running.wait() == 5
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert running.facts["error"].startswith(f"the BuildKit at {daemon} no longer answers\n")
 
 
 @pytest.mark.parametrize("address", ["unix:///nonexistent/buildkitd.sock", "tcp://127.0.0.1:{port}"])

@@ -88,10 +88,14 @@ class Watch(NamedTuple):
     Args:
         fd: can be read when there is news of the engine; None when nobody watches it.
         check: called then, and after a failure; raises when the engine is gone.
+        silence: seconds in which nothing is heard, after which `ask` is called; None for no question.
+        ask: raises when the engine is silent, too.
     """
 
     fd: int | None
     check: Callable[[], None]
+    silence: float | None = None
+    ask: Callable[[], None] = lambda: None
 
 
 class ClientRun:
@@ -139,8 +143,14 @@ class ClientRun:
                 self._close()
                 raise
             with SignalWakeup() as signals:
+                heard = time.monotonic()
                 while not child.has_ended():
-                    self._pump(child, child.patience, watch, signals)
+                    patience = watch.silence if child.patience is None else child.patience
+                    if self._pump(child, patience, watch, signals):
+                        heard = time.monotonic()
+                    elif watch.silence is not None and time.monotonic() - heard >= watch.silence:
+                        watch.ask()
+                        heard = time.monotonic()
             self._drain()
             if self._preamble:
                 self._preamble.end()
@@ -174,19 +184,22 @@ class ClientRun:
 
     def _pump(
         self, child: Child, patience: float | None, watch: Watch | None = None, signals: SignalWakeup | None = None
-    ) -> None:
+    ) -> bool:
+        """Wait, and hand on what there is; whether there was anything."""
         poller = select.poll()
         also = watch.fd if watch else None
         woken = signals.fd if signals else None
         for fd in (*self._sinks, *(fd for fd in (child.fd, also, woken) if fd is not None and fd >= 0)):
             poller.register(fd, select.POLLIN)
-        for fd, _ in poller.poll(None if patience is None else patience * 1000):
+        news = poller.poll(None if patience is None else patience * 1000)
+        for fd, _ in news:
             if fd in self._sinks:
                 self._hand_on(fd)
             elif fd == also and watch:
                 watch.check()
             elif fd == woken and signals:
                 signals.clear()
+        return bool(news)
 
     def _hand_on(self, fd: int) -> bool:
         """One piece; False when there is none now. A descriptor at its end is closed."""

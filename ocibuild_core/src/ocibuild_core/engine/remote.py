@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _UNKNOWN_QUESTION = b"Unimplemented"
 """What a BuildKit answers that is too old to be asked for its version (gRPC's status code)."""
 _PATIENCE_AFTER_FAILURE = 5.0
+_QUESTIONS = 2
+"""Without an answer in a row. One may be lost on a loaded machine."""
 _CLOSING = "error: "
 """How buildctl begins its last word."""
 
@@ -100,6 +103,7 @@ class RemoteEngine(Engine):
         self._keeper = keeper
         self._relay = relay
         self._printed = ""
+        self._unanswered = 0
         self._is_stopping = False
         self._deadline = time.monotonic() + settings.start_timeout
         self._greeting: Capture | None = Capture([*solver.client, "debug", "info"], solver.environment({}))
@@ -134,7 +138,23 @@ class RemoteEngine(Engine):
             check_features(parse_version(printed.decode(errors="replace")), wanted, what=f"{buildctl} on PATH")
 
     def _watch(self) -> Watch:
-        return Watch(fd=None, check=self._check_it_is_there)
+        return Watch(fd=None, check=self._check_it_is_there, silence=self._settings.silence, ask=self._check_it_answers)
+
+    def _check_it_answers(self) -> None:
+        """Asked when a build says nothing. One that refuses is there: the build's own connection may be a good one."""
+        patience = self._settings.silence / 2
+        question = Capture([*self._solver.client, "debug", "info"], self._solver.environment({}))
+        try:
+            code, _ = question.result(time.monotonic() + patience)
+        finally:
+            question.abandon()
+        self._unanswered = self._unanswered + 1 if code == -signal.SIGKILL else 0
+        if self._unanswered == _QUESTIONS:
+            raise EngineError(
+                f"the BuildKit at {self._settings.addr} no longer answers",
+                why=f"asked {_QUESTIONS} times, it said nothing for {patience:g} s",
+                do="look at it and at the way there, and build again when it answers",
+            )
 
     def _check_it_is_there(self) -> None:
         """Asked after a failure: a connection that breaks looks like a failed build."""

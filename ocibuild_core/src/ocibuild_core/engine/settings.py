@@ -25,6 +25,7 @@ class EngineSettings(NamedTuple):
         tls: for `tcp://`.
         state_dir: where a daemon of ours keeps its cache; None chooses.
         start_timeout: seconds until it must be ready.
+        silence: seconds without a word of a build, after which a BuildKit elsewhere is asked whether it is there.
         debug: it logs more.
         daemon_config: further tables of buildkitd.toml (registries, mirrors, …); only for a daemon of ours.
         max_cache: bytes of cache that it may keep.
@@ -36,6 +37,7 @@ class EngineSettings(NamedTuple):
     tls: TlsFiles | None = None
     state_dir: Path | None = None
     start_timeout: float = 30.0
+    silence: float = 30.0
     debug: bool = False
     daemon_config: Mapping[str, object] = MappingProxyType({})
     max_cache: int = DEFAULT_MAX_CACHE
