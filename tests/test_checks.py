@@ -40,6 +40,15 @@ def test_a_secret_of_that_name_may_lie_in_a_file(tmp_path: Path) -> None:
     check_settings(resolve([CommandLine({"context": str(tmp_path), "secrets": (secret,)}, {})]), {"PASS": "u:p"})
 
 
+@pytest.mark.parametrize("secret", ["hidden", "h" * 5000])
+def test_a_secret_in_place_of_its_path_is_not_repeated(secret: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").touch()
+    told = refusal(CONTEXT=str(tmp_path), BUILDKIT_SECRET_token=secret)
+    assert secret not in str(told)
+    assert told.summary == "BUILDKIT_SECRET_token: cannot read the secret's file"
+    assert told.do.endswith("as BUILDKIT_SECRETTEXT_token")
+
+
 @pytest.mark.parametrize("context", ["", "https://r.example/x.git"])
 def test_a_directory_in_place_of_the_dockerfile_is_said(context: str, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").mkdir()

@@ -141,7 +141,7 @@ def test_a_secret_text_is_never_a_file_wherever_its_name_points(
         (
             (),
             {"BUILDKIT_SECRET_it": "missing"},
-            "_it: cannot read the secret's file missing\n  why    No such file",
+            "BUILDKIT_SECRET_it: cannot read the secret's file\n  why    No such file or directory; the path is not shown",
         ),
         (("--secret", "id=it,env=UNSET"), {}, "the environment variable UNSET is not set"),
         (("--secret", "id=it,env=PASS"), {"PASS": "u:p"}, "--secret id=it: PASS is handed to no other program"),

@@ -62,8 +62,16 @@ def _lacking_secrets(settings: BuildSettings, env: Mapping[str, str]) -> Iterato
 
 
 def _unreadable_secret(settings: BuildSettings, path: str) -> Iterator[UsageError]:
-    origin = next((pair.origin for pair in settings.secret_files if pair.value == path), "--secret")
-    if why := unreadable(path):
+    pair = next((pair for pair in settings.secret_files if pair.value == path), None)
+    origin = pair.origin if pair else "--secret"
+    why = unreadable(path)
+    if pair and not os.path.lexists(path):
+        yield UsageError(
+            f"{origin}: cannot read the secret's file",
+            why=f"{why}; the path is not shown, as it may be the secret itself",
+            do=f"give the path of a file, or the secret itself as BUILDKIT_SECRETTEXT_{pair.key}",
+        )
+    elif why:
         yield UsageError(f"{origin}: cannot read the secret's file {path}", why=why, do="give the path of a file")
     elif is_pipe(path):
         yield UsageError(
