@@ -54,3 +54,25 @@ def test_a_directory_in_place_of_the_dockerfile_is_said(context: str, tmp_path: 
     (tmp_path / "Dockerfile").mkdir()
     told = refusal(CONTEXT=context or str(tmp_path), DOCKERFILE=f"{tmp_path}/Dockerfile", BUILDKIT_HOST="tcp://b:1")
     assert told.summary == f"{tmp_path}/Dockerfile is a directory where the Dockerfile is expected"
+
+
+@pytest.mark.parametrize(
+    ("flags", "dockerfile", "where"),
+    [
+        ({"context": "https://git.invalid/x.git"}, "", "the argument CONTEXT 'https://git.invalid/x.git'"),
+        ({"build_contexts": ("x=git://git.invalid/x",)}, "", "--build-context x"),
+        ({}, "FROM scratch\nADD git@git.invalid:x.git#main /\n", "ADD (line 2 of the Dockerfile)"),
+    ],
+)
+def test_what_is_in_git_needs_git(
+    flags: dict[str, object], dockerfile: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Dockerfile").write_text(dockerfile)
+    settings = resolve([CommandLine({"context": str(tmp_path), **flags}, {})])
+    check_settings(settings, {})
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with pytest.raises(UsageError) as caught:
+        check_settings(settings, {})
+    assert caught.value.summary == f"{where}: git is not installed"
+    remote = resolve([CommandLine({"context": str(tmp_path), "addr": "tcp://b:1", **flags}, {})])
+    check_settings(remote, {})

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from ocibuild_core.dockerfile import needed_images
+from ocibuild_core.dockerfile import added_sources, needed_images
 
 
 def references(text: str, **kwargs: object) -> list[str]:
@@ -130,3 +130,10 @@ def test_the_platform_chooses_a_stage() -> None:
     text = "FROM r.example/a:1 AS base-amd64\nFROM r.example/b:1 AS base-arm64\nFROM base-${TARGETARCH}\n"
     found = needed_images(text, platform_args={"TARGETARCH": "arm64"})
     assert [use.reference for use in found] == ["r.example/b:1"]
+
+
+def test_what_adds_take_of_the_stages_that_are_needed() -> None:
+    text = "FROM a AS one\nADD git://x/y /\nFROM a AS two\nADD --chown=1 a b \\\n  /c\n"
+    text += 'ADD ["https://x/y.git", "/d"]\nRUN x\n'
+    assert list(added_sources(text)) == [(4, "a"), (4, "b"), (6, "https://x/y.git")]
+    assert list(added_sources(text, target="one")) == [(2, "git://x/y")]

@@ -9,6 +9,7 @@ from ocibuild_core.errors import UsageError, raise_all
 from ocibuild_core.inputs import (
     has_local_dockerfile,
     is_git_context,
+    is_git_source,
     is_remote_context,
 )
 from ocibuild_core.lacking import check_inputs
@@ -16,7 +17,7 @@ from ocibuild_core.places import closed, find_dockerfile, is_directory, is_file
 from ocibuild_core.plan import dockerfile_location
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ocibuild_core.settings.model import BuildSettings
 
@@ -32,18 +33,22 @@ def check_settings(settings: BuildSettings, env: Mapping[str, str]) -> None:
 
 
 def lacking_sources(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:
-    """What is built is not there: the context, its Dockerfile, or the git that would fetch it."""
-    origin = settings.origin("context")
-    where = "the current directory" if origin == "default" else f"{origin} {settings.context!r}"
+    """What is built is not there: the context, its Dockerfile, or the git that would fetch something."""
     if is_remote_context(settings.context):
-        return _lacking_git(settings, env, where) or _lacking_dockerfile(settings)
+        return [*_lacking_dockerfile(settings), *_lacking_git(settings, env)]
+    where = _context(settings)
     if not is_directory(settings.context):
         do = "name the directory to build: build [CONTEXT]"
         return [UsageError(f"{where} is not a directory", why=closed(settings.context), do=do)]
     dockerfile = Path(*dockerfile_location(settings))
     if find_dockerfile(str(dockerfile)) is None:
         return [_no_dockerfile(dockerfile, do="name the Dockerfile with --file, or the directory to build")]
-    return []
+    return _lacking_git(settings, env)
+
+
+def _context(settings: BuildSettings) -> str:
+    origin = settings.origin("context")
+    return "the current directory" if origin == "default" else f"{origin} {settings.context!r}"
 
 
 def _no_dockerfile(path: Path, *, do: str) -> UsageError:
@@ -64,17 +69,37 @@ def _lacking_dockerfile(settings: BuildSettings) -> list[UsageError]:
     return []
 
 
-def _lacking_git(settings: BuildSettings, env: Mapping[str, str], where: str) -> list[UsageError]:
+def _lacking_git(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:
     """An engine of ours fetches with the git of this machine; what another has cannot be seen from here."""
-    if settings.addr or not is_git_context(settings.context):
+    fetched = [] if settings.addr else list(_fetched_with_git(settings))
+    if not fetched:
         return []
-    import shutil  # noqa: PLC0415  # only for a context in git
+    import shutil  # noqa: PLC0415  # only for what is in git
 
     from ocibuild_core.child_environment import search_path  # noqa: PLC0415
 
     if shutil.which("git", path=search_path(env.get("PATH", ""), first=Path("/usr/bin"))):
         return []
-    return [UsageError(f"{where}: git is not installed", do="install git, or clone it and build the directory")]
+    do = "install git, or clone it and give the directory"
+    return [UsageError(f"{where}: git is not installed", do=do) for where in fetched]
+
+
+def _fetched_with_git(settings: BuildSettings) -> Iterator[str]:
+    """What is in git, each as a message begins with it."""
+    if is_git_context(settings.context):
+        yield _context(settings)
+    for pair in settings.build_contexts:
+        if is_git_source(pair.value):
+            yield f"{pair.origin} {pair.key}"
+    from ocibuild_core.dockerfile import added_sources  # noqa: PLC0415  # the engine is launched before
+    from ocibuild_core.needs import dockerfile_text  # noqa: PLC0415
+
+    text = dockerfile_text(settings)
+    build_args = {pair.key: pair.value for pair in settings.build_args}
+    targets = (*settings.additional_targets, settings.target)
+    added = (found for target in targets for found in added_sources(text, target=target, build_args=build_args))
+    for line in sorted({line for line, source in added if is_git_source(source)}):
+        yield f"ADD (line {line} of the Dockerfile)"
 
 
 def _lacking_emulation(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:

@@ -114,6 +114,18 @@ def needed_instructions(
         yield from stage.instructions
 
 
+def added_sources(
+    text: str, *, target: str | None = None, build_args: Mapping[str, str] = _NOTHING
+) -> Iterator[tuple[int, str]]:
+    """What the ADDs take that building `target` follows, with the line of each; variables are as they are written."""
+    if not re.search(r"(?im)^\s*add\s", text):
+        return
+    for instruction in needed_instructions(text, target=target, build_args=build_args):
+        if instruction.keyword == "ADD":
+            words = re.findall(r"[^\s\"\[\],]+", split_flags(instruction.rest)[1])
+            yield from ((instruction.line, source) for source in words[:-1])
+
+
 def stage_names(text: str) -> tuple[str, ...]:
     """The names of the Dockerfile's stages, in its order, in lower case as BuildKit takes them."""
     lines = _lines(text)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ocibuild_core.settings.model import BuildSettings, Pair
 
 _REMOTE_CONTEXT = r"(?:https?|git|ssh)://|git@|github\.com/"
-_GIT_CONTEXT = r"(?:git|ssh)://|git@|github\.com/|https?://[^?#]*\.git(?:[?#]|$)"
+_GIT_SOURCE = r"(?:git|ssh)://|git@|https?://[^?#]*\.git(?:[?#]|$)"
 _SIZE = r"(?ai)(\d{1,19})([kmg]?)b?"
 _LIMIT = r"(?a)([a-z]+)=(-1|\d{1,18})(?::(-1|\d{1,18}))?"
 _LIMITS = (
@@ -60,7 +60,12 @@ def has_local_dockerfile(settings: BuildSettings) -> bool:
 
 def is_git_context(context: str) -> bool:
     """Whether the engine needs git for it (util/gitutil in moby/buildkit)."""
-    return bool(re.match(_GIT_CONTEXT, context))
+    return context.startswith("github.com/") or is_git_source(context)
+
+
+def is_git_source(text: str) -> bool:
+    """The same for what can be a path as well: a named context, or what ADD takes."""
+    return bool(re.match(_GIT_SOURCE, text))
 
 
 def input_options(settings: BuildSettings) -> dict[str, str]:
