@@ -139,6 +139,23 @@ def test_a_blob_that_was_cut_off_is_written_again(cache: Path) -> None:
     check(cache)
 
 
+def test_only_what_is_named_and_not_what_it_should_be_is_taken_out(cache: Path) -> None:
+    run(cache, b"good")
+    run(cache, b"evil")
+    digests = [hashlib.sha256(content).hexdigest() for content in (b"good", b"evil", b"absent")]
+    (cache / "blobs" / "sha256" / digests[1]).write_bytes(b"live")
+    with Staging() as staging:
+        opened = open_cache(cache, staging)
+        assert opened
+        before = opened.arguments()
+        assert opened.drop_damaged(f"expected sha256:{digests[0]} or sha256:{digests[2]}") == ()
+        said = f"unexpected commit digest sha256:0, expected sha256:{digests[1]}: failed"
+        assert opened.drop_damaged(said) == (f"sha256:{digests[1]}",)
+        after = opened.arguments()
+    assert (before.count("--import-cache"), after.count("--import-cache")) == (2, 1)
+    assert digests[1] not in [path.name for path in (cache / "blobs" / "sha256").iterdir()]
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"manifests": [{"digest": "../x", "size": 1}]}', "{"])
 def test_an_index_that_makes_no_sense_counts_as_none(cache: Path, content: str) -> None:
     (cache / "index.json").write_text(content)

@@ -137,6 +137,24 @@ def test_a_damaged_cache_is_no_harm(work: Path, fresh: Callable[..., Run]) -> No
     assert not ran(fresh())
 
 
+def test_a_byte_that_turned_fails_one_build(
+    work: Path, run: ProgramRunner, fresh: Callable[..., Run], sandbox: Path
+) -> None:
+    (work / "cache").mkdir()
+    fresh().succeeded()
+    for path in (work / "cache" / "blobs" / "sha256").iterdir():
+        content = bytearray(path.read_bytes())
+        if content.startswith(b"\x1f\x8b"):
+            content[-1] ^= 1
+            path.write_bytes(content)
+    state = ("--state-dir", str(sandbox / "state"))
+    failed = run("build", *state, ".", cwd=work).ended_with(1)
+    assert "error: cache/ held something damaged" in failed.stderr
+    assert "unexpected commit digest" in failed.stderr
+    assert ran(run("build", *state, ".", cwd=work))
+    assert not ran(fresh())
+
+
 def test_killed_in_mid_build_the_cache_serves_the_next(
     work: Path, run: ProgramRunner, fresh: Callable[..., Run]
 ) -> None:

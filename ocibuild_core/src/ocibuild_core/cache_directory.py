@@ -9,6 +9,7 @@ whole at every moment, also where it is a mount point and cannot be exchanged as
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -86,6 +87,22 @@ class CacheDirectory:
         dropped = len([manifest for manifest in earlier if manifest not in chosen])
         return Kept(size, dropped, is_too_large=not chosen)
 
+    def drop_damaged(self, said: str) -> tuple[str, ...]:
+        """Take out what BuildKit met that is not what its name says; the digests that are in such names.
+
+        Reading all of them before each build would take longer than most builds.
+
+        Args:
+            said: why a solve failed, in BuildKit's words, which name the digest that it expected.
+        """
+        named = dict.fromkeys(re.findall(_DIGEST, said))
+        damaged = tuple(digest for digest in named if _is_damaged(_blob(self._staging, digest), digest))
+        with _said(self._path):
+            for digest, layout in itertools.product(damaged, (self._staging, self._path)):
+                _blob(layout, digest).unlink(missing_ok=True)
+            self._manifests = self._link_known_blobs()
+        return damaged
+
     def _within(self, most_bytes: int, newest_first: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
         chosen: list[dict[str, Any]] = []
         size = 0
@@ -121,10 +138,13 @@ class CacheDirectory:
         return whole
 
     def _move_blobs(self, blobs: dict[str, int]) -> None:
-        (self._path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+        place = self._path / "blobs" / "sha256"
+        place.mkdir(parents=True, exist_ok=True)
         for digest, size in blobs.items():
             if _size(_blob(self._path, digest)) != size:
+                make_durable(_blob(self._staging, digest))
                 _blob(self._staging, digest).replace(_blob(self._path, digest))
+        make_durable(place)
 
     def _replace_index(self, manifests: Sequence[dict[str, Any]]) -> None:
         if not manifests:
@@ -184,6 +204,25 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
+
+
+def _is_damaged(path: Path, digest: str) -> bool:
+    import hashlib  # noqa: PLC0415  # only where something is wrong
+
+    try:
+        with path.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" != digest
+    except OSError:
+        return False
+
+
+def make_durable(path: Path) -> None:
+    """What has its name must have its content, also after a power cut."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write(staging: Path, directory: Path, name: str, content: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ image are that no step needed, says that BuildKit has to send it after all.
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.export_records import BuildOutput, ExportPlan
@@ -201,3 +201,16 @@ def _copy(source: int, target: int, size: int) -> None:
         if not copied:
             raise NotStoredError
         offset += copied
+
+
+def drop_ingests(store: Path, digests: Sequence[str]) -> None:
+    """Remove what was received under these digests and refused: it would be taken for the beginning of the next try.
+
+    The layout is that of containerd's plugins/content/local: a directory each, with the name that it was sent under.
+    """
+    for reference in (store.parent / "ingest").glob("*/ref"):
+        with suppress(OSError):
+            if reference.read_text(encoding="utf-8").endswith(tuple(digests)):
+                for file in reference.parent.iterdir():
+                    file.unlink()
+                reference.parent.rmdir()

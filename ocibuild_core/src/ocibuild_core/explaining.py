@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocibuild_core.cache_keeping import CACHE_DIRECTORY
+from ocibuild_core.content_store import drop_ingests
 from ocibuild_core.errors import BuildError, ExportError
 from ocibuild_core.failures import remedy_of_way
 from ocibuild_core.inputs import entitlements
@@ -11,6 +13,7 @@ from ocibuild_core.places import free_bytes
 from ocibuild_core.settings.values import show_size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ocibuild_core.errors import OcibuildError
@@ -36,6 +39,9 @@ def explain(failure: Failure, shared: Solving, said: str) -> list[OcibuildError]
     if entitlement := failure.missing_entitlement():
         return [_not_entitled(entitlement)]
     errors = failure.errors()
+    damaged = shared.cache.drop_damaged(failure.words()) if shared.cache else ()
+    if damaged:
+        return [_of_damaged_cache(damaged, failure, shared.engine.content_store())]
     if not errors:
         return [BuildError("the build failed", why=failure.reason or said, do=_remedy(failure, shared))]
     return [BuildError(f"the build failed at {name!r}", why=text, do=_remedy_of(text, shared)) for name, text in errors]
@@ -76,6 +82,17 @@ def _lacking_key(text: str) -> str:
     _, asked, name = text.partition('no SSH key "')
     key = name.partition('"')[0]
     return f"forward it: --ssh {key}=FILE, or that of the agent: --ssh {key}" if asked else ""
+
+
+def _of_damaged_cache(damaged: Sequence[str], failure: Failure, store: Path | None) -> BuildError:
+    """The build cannot begin anew here: the daemon has let go of what it still counts on ("lease … not found")."""
+    if store:
+        drop_ingests(store, damaged)
+    return BuildError(
+        f"{CACHE_DIRECTORY}/ held something damaged, which the build stumbled over",
+        why=failure.words(),
+        do="build again: it is taken out",
+    )
 
 
 def _not_entitled(entitlement: str) -> BuildError:

@@ -119,6 +119,10 @@ class Failure:
             if "context canceled" not in text and (text in self.reason or not name.startswith(_OF_CACHES))
         )
 
+    def words(self) -> str:
+        """All that BuildKit said of what went wrong."""
+        return "\n".join((self.reason, *(text for _, text in self._errors.values())))
+
     def pushed(self) -> tuple[str, ...]:
         """The references that were pushed all the same, as BuildKit writes them, without digest."""
         # BuildKit ends the line of a push that failed, too; its error names the reference.

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocibuild_core.cache_directory import make_durable
 from ocibuild_core.cache_keeping import CACHE_DIRECTORY
 from ocibuild_core.cache_mounts.desk import Desk
 from ocibuild_core.cache_mounts.found import FoundMounts, cache_mounts
@@ -100,7 +101,7 @@ class CacheMounts:
             )
         try:
             for number in desk.arrived:
-                _make_durable(self._taken[number])
+                make_durable(self._taken[number])
                 self._taken[number].replace(self._path / self._taken[number].name)
             dropped, size = drop_oldest(self._path, most_bytes)
         except OSError as error:
@@ -211,15 +212,6 @@ def namespace_of(settings: BuildSettings) -> str | None:
 
 def _quoted(text: str) -> str:
     return json.dumps(text)
-
-
-def _make_durable(file: Path) -> None:
-    """What has its name must have its content, also after a power cut."""
-    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def drop_oldest(directory: Path, most_bytes: int) -> tuple[int, int]:
