@@ -95,6 +95,34 @@ def test_registries_without_tls_or_with_a_certificate_that_is_not_checked() -> N
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("https://127.0.0.1:5443", ["127.0.0.1:5443"]),
+        (" 127.0.0.1:5443/", ["127.0.0.1:5443"]),
+        ("LOCALHOST:5443", ["localhost:5443"]),
+        ("index.docker.io", ["docker.io"]),
+        ("R.example:443/v2/", ["r.example"]),
+        ("r.example:443", ["r.example", "r.example:443"]),
+    ],
+)
+def test_a_registry_is_named_as_references_name_it(text: str, hosts: list[str], tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    ca = {"ca": [f"{tmp_path}/ca.crt"], "http": False}
+    assert tables(REGISTRY_HTTP_HOSTS=text)["registry"] == {host: {"http": True} for host in hosts}
+    assert tables(REGISTRY_INSECURE_HOSTS=text)["registry"] == {
+        host: {"insecure": True, "http": False} for host in hosts
+    }
+    assert tables(REGISTRY_CA=f"{text}={tmp_path}/ca.crt")["registry"] == dict.fromkeys(hosts, ca)
+
+
+@pytest.mark.parametrize("text", ["r.example/team", "a b", "r.example:x", "u:hidden@r.example", "ftp://r.example"])
+def test_what_is_no_registry_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"REGISTRY_HTTP_HOSTS\b") as error:
+        tables(REGISTRY_HTTP_HOSTS=text)
+    assert "hidden" not in str(error.value)
+
+
 def test_two_settings_that_contradict_each_other_are_both_named() -> None:
     with pytest.raises(UsageError, match="REGISTRY_INSECURE_HOSTS and REGISTRY_HTTP_HOSTS both set 'http'"):
         tables(REGISTRY_HTTP_HOSTS="a.example", REGISTRY_INSECURE_HOSTS="a.example")

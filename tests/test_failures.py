@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from ocibuild_core.failures import Failure, Refusal, refusal_of, remedy_of_way
+from ocibuild_core.failures import TRUST_NOT_PLAIN, Failure, Refusal, refusal_of, remedy_of_way
 
 ASKING = 'failed to do request: Head "https://r.example:5000/v2/a/manifests/1"'
 
@@ -192,7 +192,7 @@ def test_a_cache_that_the_build_went_on_without_is_not_blamed(
         ),
         (
             "unexpected status from HEAD request to http://localhost:5000/v2/a/manifests/1: 400 Bad Request",
-            "name the CA that signed its certificate: --registry-ca localhost:5000=FILE",
+            TRUST_NOT_PLAIN.format(host="localhost:5000"),
         ),
         (f"{ASKING}: dial tcp: no such host", ""),
         ('process "/bin/sh -c curl https://r.example/: x509: certificate signed by unknown authority"', ""),

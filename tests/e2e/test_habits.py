@@ -72,7 +72,7 @@ def test_a_registry_with_a_certificate_of_nobody_is_named(
     (work / "Dockerfile").write_text(f"FROM {tls_registry.reference('base:1')}\n")
     login = {"LOGIN": "PASS", "PASS": f"alice:{tls_registry.auth.users['alice']}", "REG_URL": tls_registry.url}
     run("build", ".", cwd=work, env=login).ended_with(1)
-    run("build", "--registry-insecure", tls_registry.address, ".", cwd=work, env=login).succeeded()
+    run("build", "--registry-insecure", f" https://{tls_registry.address}/", ".", cwd=work, env=login).succeeded()
     assert files_of(work) == {"f": b"over tls"}
     result = run(
         "build", "--addr", "tcp://127.0.0.1:9", ".", cwd=work, env={"REGISTRY_INSECURE_HOSTS": "r.example"}

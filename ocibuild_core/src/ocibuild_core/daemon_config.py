@@ -113,16 +113,32 @@ def _of_registries(settings: BuildSettings) -> Iterator[tuple[tuple[str, ...], o
 
     BuildKit takes a registry on loopback for one without TLS; who says something of a certificate means TLS.
     """
-    for host in settings.registry_http:
-        yield ("registry", host, "http"), True, settings.origin("registry_http")
-    for host in settings.registry_insecure:
-        yield ("registry", host, "insecure"), True, settings.origin("registry_insecure")
-        yield ("registry", host, "http"), False, settings.origin("registry_insecure")
+    by = settings.origin("registry_http")
+    for host in (host for text in settings.registry_http for host in _hosts(text, by)):
+        yield ("registry", host, "http"), True, by
+    by = settings.origin("registry_insecure")
+    for host in (host for text in settings.registry_insecure for host in _hosts(text, by)):
+        yield ("registry", host, "insecure"), True, by
+        yield ("registry", host, "http"), False, by
     for pair in settings.registry_certs:
         file = Path(pair.value).absolute()
         _check_authority(file, pair)
-        yield ("registry", pair.key, "ca"), [str(file)], pair.origin
-        yield ("registry", pair.key, "http"), False, pair.origin
+        for host in _hosts(pair.key, pair.origin):
+            yield ("registry", host, "ca"), [str(file)], pair.origin
+            yield ("registry", host, "http"), False, pair.origin
+
+
+def _hosts(text: str, origin: str) -> Iterator[str]:
+    """The names of a registry's tables: BuildKit compares them, letter by letter, with the host of a reference."""
+    from ocibuild_core.registry.hosts import parse  # noqa: PLC0415  # most builds say nothing of registries
+
+    registry, path = parse(text, what=origin)
+    if path:
+        do = f"give the registry alone: {registry}"
+        raise UsageError(f"{origin}: {text.strip()!r} is no registry", why="it has a path", do=do)
+    yield registry
+    if text.strip().rstrip("/").endswith(":443"):
+        yield f"{registry}:443"  # as a reference may write it, too
 
 
 def _check_authority(file: Path, pair: Pair) -> None:

@@ -65,6 +65,7 @@ _MARKS: tuple[tuple[str, Refusal], ...] = (
 # What BuildKit says of a registry that it spoke to in the wrong way, in the words of Go's crypto/tls and net/http. On
 # loopback it tries plain HTTP where it does not trust the certificate, and Go's servers answer 400 to that.
 TRUST = "name the CA that signed its certificate: --registry-ca {host}=FILE"
+TRUST_NOT_PLAIN = f"{TRUST}, and leave out any --registry-http of it"
 PLAIN = "say that it speaks plain HTTP: --registry-http {host}"
 _WRONG_WAYS: tuple[tuple[str, str], ...] = (
     (r"https://HOST/.*x509: certificate signed by unknown authority", TRUST),
@@ -72,7 +73,7 @@ _WRONG_WAYS: tuple[tuple[str, str], ...] = (
         r"https://HOST/.*(server gave HTTP response to HTTPS client|first record does not look like a TLS handshake)",
         PLAIN,
     ),
-    (r"http://HOST/v2/\S*: 400 Bad Request", TRUST),
+    (r"http://HOST/v2/\S*: 400 Bad Request", TRUST_NOT_PLAIN),
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.auth.calls import Call, CallTimeout, side_by_side
 from ocibuild_core.errors import CredentialError, OcibuildError
-from ocibuild_core.failures import PLAIN, TRUST
+from ocibuild_core.failures import PLAIN, TRUST, TRUST_NOT_PLAIN
 from ocibuild_core.registry.check import CheckResult, Verdict
 from ocibuild_core.registry.reference import parse_reference
 from ocibuild_core.registry.ways import open_check
@@ -101,7 +101,7 @@ _WRONG_WAYS = (
     ("certificate is not trusted: self-signed", TRUST),
     ("WRONG_VERSION_NUMBER", PLAIN),
     ("wrong version number", PLAIN),
-    ("HTTP 400", TRUST),
+    ("HTTP 400", TRUST_NOT_PLAIN),
 )
 
 
