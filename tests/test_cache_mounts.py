@@ -47,8 +47,23 @@ def found(*lines: str, target: str | None = None, **build_args: str) -> list[tup
     ],
 )
 def test_what_a_mount_is_known_by(flag: str, mount: tuple[str, ...]) -> None:
-    lines = ("FROM a", "ARG NAME=default", "ARG OF", "ENV HOME_OF=/home/x", f"RUN --network=none --mount={flag} make")
+    lines = (
+        "FROM a",
+        "ARG NAME=default TARGETARCH",
+        "ARG OF",
+        "ENV HOME_OF=/home/x",
+        f"RUN --network=none --mount={flag} make",
+    )
     assert found(*lines, NAME="given", OF="") == [mount]
+
+
+def test_a_variable_counts_in_the_stages_that_set_it() -> None:
+    run = "RUN --mount=type=cache,target=/a,id={} x"
+    lines = ["ARG V=1", "FROM a AS one", "ARG V W=two", "ENV E='e e'", run.format("one-$V-$W-$E"), "FROM one AS two"]
+    lines += [run.format("two-$V-$W"), "ARG V=3", run.format("two-$V"), "FROM a", "COPY --from=two / /"]
+    lines += [run.format("$V"), run.format("$W"), run.format("$TARGETARCH")]
+    assert found(*lines) == [("one-1-two-e e",), ("two-1-two",), ("two-3",)]
+    assert found(*lines, V="g") == [("one-g-two-e e",), ("two-g-two",), ("two-g",)]
 
 
 def test_only_what_the_target_needs_counts_and_each_once() -> None:
@@ -71,13 +86,17 @@ def test_only_what_the_target_needs_counts_and_each_once() -> None:
     ("flag", "says"),
     [
         ("type=cache,target=/a,from=base", "line 2: the cache mount /a begins with files of an image"),
-        ("type=cache,target=/a,id=$UNKNOWN", "line 2: what the cache mount $UNKNOWN is called is known to BuildKit"),
+        (
+            "type=cache,target=/a,id=$UNKNOWN",
+            "$UNKNOWN is called is known to BuildKit alone: its stage sets no UNKNOWN",
+        ),
+        ("type=cache,target=/a,id=x-$TARGETARCH", "line 2: what the cache mount x-$TARGETARCH is called is known to"),
         ("type=cache,id=", "is known to BuildKit alone"),
     ],
 )
 def test_what_cannot_be_kept_is_said(flag: str, says: str) -> None:
     text = f"FROM a\nRUN --mount={flag} x\n"
-    result = cache_mounts(text, target=None, build_args={}, platform_args={})
+    result = cache_mounts(text, target=None, build_args={}, platform_args=PLATFORM)
     assert result.mounts == ()
     (said,) = result.others
     assert says in said

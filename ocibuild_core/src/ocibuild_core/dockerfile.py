@@ -97,7 +97,7 @@ def needed_images(
 def needed_instructions(
     text: str, *, target: str | None = None, build_args: Mapping[str, str] = _NOTHING
 ) -> Iterator[Instruction]:
-    """The instructions that building `target` follows: ARGs before the first FROM, then those of the stages it needs.
+    """The instructions that building `target` follows: ARGs before the first FROM, then the stages that it needs.
 
     Args:
         text: the Dockerfile.
@@ -224,12 +224,12 @@ def _stages(
     stages: list[_Stage] = []
     variables = dict(platform_args)
     for instruction in instructions:
-        if stages and instruction.keyword != "FROM":
+        if instruction.keyword == "FROM":
+            stages.append(_stage(instruction, variables))
+        if stages:
             stages[-1].instructions.append(instruction)
         if instruction.keyword == "ARG" and not stages:
             _declare(instruction.rest, variables, build_args)
-        elif instruction.keyword == "FROM":
-            stages.append(_stage(instruction, variables))
         elif stages and instruction.keyword in ("COPY", "ADD"):
             stages[-1].uses += _copied(instruction)
         elif stages and instruction.keyword == "RUN":

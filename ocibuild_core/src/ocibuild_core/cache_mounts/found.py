@@ -16,8 +16,11 @@ from ocibuild_core.shell_words import expand, split_flags
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ocibuild_core.dockerfile import Instruction
+
 _NAME = r"\$\{?([a-zA-Z_][a-zA-Z0-9_]*)"
-_PAIR = r"([a-zA-Z_][a-zA-Z0-9_]*)=(\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S*)"
+_VALUE = r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S*"
+_SET = rf"(?<!\S)([a-zA-Z_][a-zA-Z0-9_]*)(?:(=)({_VALUE}))?"
 _TARGETS = ("target", "dst", "destination")
 _ORIGINS = ("from", "source", "src")
 _PERMISSIONS = ("uid", "gid", "mode")
@@ -65,16 +68,15 @@ def cache_mounts(
         build_args: those of the build.
         platform_args: what `TARGETARCH` and its kin hold, where that is one value.
     """
-    known = {**platform_args, **build_args}
+    variables = _Variables(build_args, platform_args)
     mounts: dict[CacheMount, None] = {}
     others: dict[str, None] = {}
     for instruction in needed_instructions(text, target=target, build_args=build_args):
-        if instruction.keyword in ("ARG", "ENV"):
-            _learn(instruction.keyword, instruction.rest, known, build_args)
+        variables.take(instruction)
         if instruction.keyword != "RUN":
             continue
         for fields in _mount_flags(instruction.rest):
-            mount = _mount(fields, known)
+            mount = _mount(fields, variables.known)
             if isinstance(mount, CacheMount):
                 mounts[mount] = None
             elif mount:
@@ -82,15 +84,43 @@ def cache_mounts(
     return FoundMounts(tuple(mounts), tuple(others))
 
 
-def _learn(keyword: str, rest: str, known: dict[str, str], build_args: Mapping[str, str]) -> None:
-    for name, value in re.findall(_PAIR, rest):
-        if keyword == "ARG" and name in build_args:
-            continue
-        expanded = _expanded(value.strip("\"'"), known)
-        if expanded is None:
-            known.pop(name, None)
+class _Variables:
+    """What is known in each stage: what it sets itself, or the stage that it is built from.
+
+    Source: moby/buildkit, frontend/dockerfile/dockerfile2llb/convert.go, `dispatchArg` and `dispatchEnv`.
+
+    Attributes:
+        known: in the stage of the last instruction.
+    """
+
+    def __init__(self, build_args: Mapping[str, str], platform_args: Mapping[str, str]) -> None:
+        self._given = build_args
+        self._before_stages = dict(platform_args)
+        self._stages: dict[str, dict[str, str]] = {}
+        self.known = self._before_stages
+
+    def take(self, instruction: Instruction) -> None:
+        """Follow one instruction."""
+        if instruction.keyword == "FROM":
+            base, _, name = [*split_flags(instruction.rest)[1].lower().split(), "", "", ""][:3]
+            self.known = dict(self._stages.get(base, {}))
+            self._stages[name] = self.known
+        elif instruction.keyword in ("ARG", "ENV"):
+            for name, is_set, value in re.findall(_SET, instruction.rest):
+                self._set(name, self._value(name, value if is_set else None, is_arg=instruction.keyword == "ARG"))
+
+    def _value(self, name: str, written: str | None, *, is_arg: bool) -> str | None:
+        if is_arg and name in self._given:
+            return self._given[name]
+        if written is not None:
+            return _expanded(written.strip("\"'"), self.known)
+        return self._before_stages.get(name, self.known.get(name)) if is_arg else None  # `ENV NAME VALUE`
+
+    def _set(self, name: str, value: str | None) -> None:
+        if value is None:
+            self.known.pop(name, None)
         else:
-            known[name] = expanded
+            self.known[name] = value
 
 
 def _mount_flags(rest: str) -> list[dict[str, str]]:
@@ -120,7 +150,9 @@ def _mount(fields: Mapping[str, str], known: Mapping[str, str]) -> CacheMount | 
     values = {"id": written, **{name: fields[name] for name in _PERMISSIONS if fields.get(name)}}
     expanded = {name: _expanded(value, known) for name, value in values.items()}
     if not expanded["id"] or None in expanded.values():
-        return f"what {shown} is called is known to BuildKit alone"
+        unknown = sorted(set(re.findall(_NAME, " ".join(values.values()))) - known.keys())
+        missing = f": its stage sets no {', '.join(unknown)} (ARG, ENV)" if unknown else ""
+        return f"what {shown} is called is known to BuildKit alone{missing}"
     permissions = tuple(f"{name}={value}" for name, value in expanded.items() if name != "id")
     return CacheMount(expanded["id"], permissions)
 
