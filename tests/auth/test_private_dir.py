@@ -201,6 +201,35 @@ def test_what_a_killed_process_left_is_swept_by_the_next(sandbox: Path) -> None:
         assert not left.exists()
 
 
+HOLD_TREE = """
+import os, sys, time
+from pathlib import Path
+from ocibuild_core.auth.private_dir import private_tree
+with private_tree(Path(sys.argv[1])) as directory:
+    print(directory, flush=True)
+    os.chdir(directory)
+    for _ in range(1500):
+        os.mkdir("deep")
+        os.chdir("deep")
+    print("filled", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("seconds", ["0", "600"])
+def test_a_tree_of_the_users_goes_with_its_process_or_is_swept_by_the_next(sandbox: Path, seconds: str) -> None:
+    command = [sys.executable, "-c", HOLD_TREE, str(sandbox), seconds]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        left = Path(process.stdout.readline().strip())
+        assert process.stdout.readline() == "filled\n"
+        if seconds != "0":
+            process.send_signal(signal.SIGKILL)
+    assert left.exists() is (seconds != "0")
+    with private_directory({"TMPDIR": str(sandbox)}, outside=[]):
+        assert not left.exists()
+
+
 def test_one_that_is_in_use_elsewhere_is_left_alone(sandbox: Path) -> None:
     """Its lock tells, whatever its number says: the process may live in another container."""
     other = sandbox / "ocibuild-4194303-0123abcd"

@@ -117,6 +117,15 @@ def test_a_hostile_or_damaged_archive_on_stdin_leaves_nothing(work: Path, run: P
     assert list((work / "image").iterdir()) == []
 
 
+def test_a_context_from_stdin_whose_build_was_killed_is_swept_by_the_next(work: Path, run: ProgramRunner) -> None:
+    context = archive(work.parent / "context", "", Dockerfile="FROM scratch\nCOPY f /\nRUN sleep\n", f="x")
+    killing = 'p=$$; (while ! ls -d "$TMPDIR"/ocibuild-*/context; do sleep 0.02; done; kill -9 $p) >/dev/null 2>&1 & '
+    run("sh", "-c", f'{killing} exec build - < "$1"', "sh", str(context), cwd=work).ended_with(-9)
+    assert list(run.temporary.glob("ocibuild-*/context"))
+    run("build", "-", cwd=work, stdin="FROM scratch\nLABEL a=b\n").succeeded()
+    assert not list(run.temporary.glob("ocibuild-*"))
+
+
 def test_a_dockerfile_of_an_archive_is_of_that_archive(work: Path, run: ProgramRunner) -> None:
     outside = work.parent / "outside"
     outside.mkdir()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ocibuild_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 MAX_SOCKET_PATH = 107
 """Bytes of a unix socket's path: `sun_path` has 108 with its final NUL (unix(7))."""
@@ -48,7 +48,7 @@ def private_directory(env: Mapping[str, str], *, outside: Sequence[Path]) -> Ite
         try:
             place = _checked_place(parent, outside)
             sweep(place)
-            directory, lock = _make(place, f"ocibuild-{os.getpid()}-{os.urandom(4).hex()}")
+            directory, lock = _make(place, check=_check_usable)
         except OSError as error:
             refusals.append(f"{parent} ({error.strerror})")
             continue
@@ -63,6 +63,21 @@ def private_directory(env: Mapping[str, str], *, outside: Sequence[Path]) -> Ite
         tried=refusals,
         do="make room, or set TMPDIR to a writable directory outside of the working directory, with a short path",
     )
+
+
+@contextlib.contextmanager
+def private_tree(parent: Path) -> Iterator[Path]:
+    """As `private_directory`, in this place, for whatever a user brings: however deep, however closed its parts are.
+
+    Raises OSError where none can be made.
+    """
+    sweep(parent)
+    directory, lock = _make(parent, check=lambda _: None)
+    try:
+        yield directory
+    finally:
+        _remove_tree(directory)
+        os.close(lock)
 
 
 def parents(env: Mapping[str, str]) -> list[Path]:
@@ -80,7 +95,7 @@ def sweep(parent: Path) -> None:
     for name in names:
         with contextlib.suppress(OSError):
             if re.fullmatch(_NAME, name) and _is_stale(parent / name):
-                _remove(parent / name)
+                _remove_tree(parent / name)
 
 
 def _checked_place(parent: Path, outside: Sequence[Path]) -> Path:
@@ -109,16 +124,17 @@ def _check_trust(place: Path) -> None:
             raise OSError(errno.EPERM, f"others may write to {directory}, which is not sticky")
 
 
-def _make(parent: Path, name: str) -> tuple[Path, int]:
+def _make(parent: Path, *, check: Callable[[Path], None]) -> tuple[Path, int]:
     """A new directory and the descriptor that holds its lock.
 
     It gets its name when it is locked, so that a sweeper never sees one that only looks abandoned.
     """
+    name = f"ocibuild-{os.getpid()}-{os.urandom(4).hex()}"
     unnamed = parent / f"{name}.new"
     unnamed.mkdir(mode=0o700)
     lock = -1
     try:
-        _check_usable(unnamed)
+        check(unnamed)
         lock = os.open(unnamed, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         unnamed.rename(parent / name)
@@ -131,7 +147,7 @@ def _make(parent: Path, name: str) -> tuple[Path, int]:
 
 
 def _remove(directory: Path) -> None:
-    """Remove what is in there as far as that is possible: files, and directories of files."""
+    """Remove what is in there as far as that is possible: files and directories of our own making."""
     with contextlib.suppress(OSError):
         for path in directory.iterdir():
             if path.is_dir() and not path.is_symlink():
@@ -139,6 +155,13 @@ def _remove(directory: Path) -> None:
             else:
                 path.unlink(missing_ok=True)
         directory.rmdir()
+
+
+def _remove_tree(directory: Path) -> None:
+    from ocibuild_core.unpack.removing import remove_tree  # noqa: PLC0415  # only for contexts from stdin, and strays
+
+    with contextlib.suppress(OSError):
+        remove_tree(directory)
 
 
 def _check_usable(directory: Path) -> None:

@@ -32,11 +32,13 @@ def sources_from_stdin(settings: BuildSettings, stdin: StdinOnce | None) -> Iter
     if stdin is None or "-" not in (settings.context, settings.dockerfile):
         yield settings
         return
-    import tempfile  # noqa: PLC0415  # most sources are files
+    from tempfile import gettempdir  # noqa: PLC0415  # most sources are files
 
-    with tempfile.TemporaryDirectory(prefix="ocibuild-") as directory:
+    from ocibuild_core.auth.private_dir import private_tree  # noqa: PLC0415
+
+    with private_tree(Path(gettempdir())) as directory:
         place = _context if settings.context == "-" else _dockerfile
-        yield place(settings, stdin, Path(directory))
+        yield place(settings, stdin, directory)
 
 
 def _dockerfile(settings: BuildSettings, stdin: StdinOnce, directory: Path) -> BuildSettings:
