@@ -399,12 +399,32 @@ def test_limits_of_steps(build: Builder) -> None:
 
 def test_a_cgroup_parent(build: Builder) -> None:
     dockerfile = f"{BASE}RUN cat /proc/self/cgroup > /seen\n"
-    assert b"ocibuild-test" not in build(dockerfile).files["seen"]
+    name = f"test-{os.getpid()}"
+    assert name.encode() not in build(dockerfile).files["seen"]
     if os.geteuid() == 0:
-        assert b"ocibuild-test" in build(dockerfile, "--cgroup-parent", "/ocibuild-test").files["seen"]
+        assert f"/{name}/deep/".encode() in build(dockerfile, "--cgroup-parent", f"/{name}/deep").files["seen"]
+        assert _groups(name) == []
     else:
-        result = build.run(dockerfile, "--cgroup-parent", "/ocibuild-test").succeeded()
+        result = build.run(dockerfile, "--cgroup-parent", f"/{name}").succeeded()
         assert "--cgroup-parent has no effect" in result.stderr
+
+
+def test_a_cgroup_parent_that_was_there_stays(build: Builder) -> None:
+    if os.geteuid() != 0:
+        return
+    name = f"test-{os.getpid()}"
+    place = Path("/sys/fs/cgroup/pids") if Path("/sys/fs/cgroup/pids").is_dir() else Path("/sys/fs/cgroup")
+    (place / name).mkdir()
+    try:
+        build(f"{BASE}RUN cat /proc/self/cgroup > /seen\n", "--cgroup-parent", name)
+        assert _groups(name) == [place / name]
+        assert not (place / name / "buildkit").exists()
+    finally:
+        (place / name).rmdir()
+
+
+def _groups(name: str) -> list[Path]:
+    return [*Path("/sys/fs/cgroup").glob(name), *Path("/sys/fs/cgroup").glob(f"*/{name}")]
 
 
 def test_networks_of_steps(build: Builder) -> None:

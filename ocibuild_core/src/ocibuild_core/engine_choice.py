@@ -19,6 +19,7 @@ def engine_settings(settings: BuildSettings, env: Mapping[str, str]) -> EngineSe
     return EngineSettings(
         addr=settings.addr,
         tls=tls_files(settings),
+        cgroup_parent=settings.cgroup_parent,
         cache_types=_cache_types(settings),
         state_dir=settings.state_dir,
         start_timeout=settings.start_timeout,

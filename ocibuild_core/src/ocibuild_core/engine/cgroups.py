@@ -9,7 +9,7 @@ from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path("/sys/fs/cgroup")
 _PREFIX = "ocibuild-"
@@ -22,6 +22,24 @@ def parent_name(identifier: str) -> str:
     return f"{_PREFIX}{identifier}"
 
 
+def missing_groups(parent: str) -> tuple[Path, ...]:
+    """The groups that steps below `parent` will make, because they are not there yet; the outermost of each hierarchy.
+
+    BuildKit joins the parent, `buildkit` and a step's own name (executor/oci/spec.go).
+    """
+    way = Path(os.path.normpath(f"/{parent.lstrip('/')}/buildkit")).relative_to("/")
+    groups = ([each / part for part in (*reversed(way.parents[:-1]), way)] for each in _hierarchies())
+    return tuple(next(group for group in some if not group.exists()) for some in groups if not some[-1].exists())
+
+
+def remove_empty_groups(groups: Sequence[Path]) -> None:
+    """Remove these and all below, as far as nobody is in there."""
+    deadline = time.monotonic() + _PATIENCE
+    for group in groups:
+        while not _remove_directories(group) and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+
 def remove_groups(name: str) -> None:
     """Kill what is left in the groups of that name, in every hierarchy, and remove them."""
     deadline = time.monotonic() + _PATIENCE
@@ -31,17 +49,24 @@ def remove_groups(name: str) -> None:
 
 
 def _groups_named(name: str) -> Iterator[Path]:
-    """The group in the unified hierarchy, and in each controller's of version 1 (cgroups(7))."""
+    yield from (group for group in (each / name for each in _hierarchies()) if group.is_dir())
+
+
+def _hierarchies() -> list[Path]:
+    """The unified one, and those of each controller of version 1 (cgroups(7))."""
     try:
-        hierarchies = [ROOT, *(Path(entry.path) for entry in os.scandir(ROOT) if entry.is_dir(follow_symlinks=False))]
+        return [ROOT, *(Path(entry.path) for entry in os.scandir(ROOT) if entry.is_dir(follow_symlinks=False))]
     except OSError:
-        return
-    yield from (group for group in (each / name for each in hierarchies) if group.is_dir())
+        return []
 
 
 def _remove_tree(group: Path) -> bool:
     """Remove a group and those below, deepest first; False while something still lives in there."""
     _kill_all(group)
+    return _remove_directories(group)
+
+
+def _remove_directories(group: Path) -> bool:
     is_gone = True
     for directory, _, _ in os.walk(group, topdown=False):
         try:

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from ocibuild_core.engine.cgroups import parent_name, remove_groups
+from ocibuild_core.engine.cgroups import parent_name, remove_empty_groups, remove_groups
 from ocibuild_core.engine.lease import sweep
 from ocibuild_core.engine.removing import remove_tree
 
@@ -24,6 +24,7 @@ def clean_up(job: KeeperJob) -> None:
     """Remove a run's control groups and directories. Its processes have been ended, or are about to."""
     if job.daemon:
         remove_groups(job.daemon.cgroup_parent)
+        remove_empty_groups(job.groups)
     for file in job.forgotten:
         with contextlib.suppress(OSError):  # a daemon that never came so far has none
             file.unlink()

@@ -57,6 +57,7 @@ class KeeperJob(NamedTuple):
         temporary: emptied at the end.
         throw_away: removed at the end.
         forgotten: files removed at the end.
+        groups: control groups that steps make, removed at the end if nobody is in them.
         swept: parents and name prefixes of directories that dead runs may have left.
         removal: the beginning of a command that removes the path appended to it, for what the user cannot remove.
     """
@@ -67,6 +68,7 @@ class KeeperJob(NamedTuple):
     temporary: Path | None = None
     throw_away: Path | None = None
     forgotten: tuple[Path, ...] = ()
+    groups: tuple[Path, ...] = ()
     swept: tuple[tuple[Path, str], ...] = ()
     removal: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ocibuild_core.child_environment import for_buildkitd, search_path
-from ocibuild_core.engine.cgroups import parent_name
+from ocibuild_core.engine.cgroups import missing_groups, parent_name
 from ocibuild_core.engine.collection import has_policy, has_secret_history
 from ocibuild_core.engine.config import check_extra, merge, own_tables, render
 from ocibuild_core.engine.find import find_programs
@@ -121,6 +121,7 @@ class _Start:
             temporary=state.temporary,
             throw_away=None if state.is_kept else state.lease.path,
             forgotten=(state.history,) if has_secret_history(self._settings.cache_types) else (),
+            groups=missing_groups(self._settings.cgroup_parent) if self._settings.cgroup_parent else (),
             swept=((runtime.parent, ""), state.swept),
             removal=tuple(removal),
         )

@@ -29,6 +29,7 @@ class EngineSettings(NamedTuple):
         debug: it logs more.
         daemon_config: further tables of buildkitd.toml (registries, mirrors, …); only for a daemon of ours.
         max_cache: bytes of cache that it may keep.
+        cgroup_parent: below which a build puts its steps, in place of the daemon's own.
         cache_types: the types of the caches that the build imports or exports (`s3`): they may need credentials.
     """
 
@@ -41,6 +42,7 @@ class EngineSettings(NamedTuple):
     debug: bool = False
     daemon_config: Mapping[str, object] = MappingProxyType({})
     max_cache: int = DEFAULT_MAX_CACHE
+    cgroup_parent: str | None = None
     cache_types: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
