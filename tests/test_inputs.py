@@ -239,6 +239,31 @@ def test_a_good_archive_becomes_a_layout_that_the_client_is_told_of(tmp_path: Pa
     assert not image.layout.exists()
 
 
+def tagged_layout(place: Path, *digests: str) -> Path:
+    """A layout whose index names these, each under a tag of its own."""
+    (place / "blobs" / "sha256").mkdir(parents=True)
+    manifests = []
+    for number, digest in enumerate(digests):
+        (place / "blobs" / "sha256" / digest.removeprefix("sha256:")).touch()
+        named = {"org.opencontainers.image.ref.name": str(number)}
+        manifests.append({"digest": digest, "size": 0, "annotations": named})
+    (place / "index.json").write_text(json.dumps({"manifests": manifests}))
+    return place
+
+
+def test_an_image_with_several_tags_is_one(tmp_path: Path) -> None:
+    one, other = ("sha256:" + letter * 64 for letter in "ab")
+    twice, both = tagged_layout(tmp_path / "twice", one, one), tagged_layout(tmp_path / "both", one, other)
+    with Staging() as staging:
+        (image,) = prepare_images(settle(image_args=(f"a={twice}",)), staging, tmp_path)
+        assert image.digest == one
+        with pytest.raises(UsageError, match="several manifests without saying"):
+            prepare_images(settle(image_args=(f"a={both}",)), staging, tmp_path)
+    assert input_arguments(settle(build_contexts=(f"a=oci-layout://{twice}",)))[-1].endswith(f"@{one}")
+    with pytest.raises(UsageError, match="has no image 'latest'"):
+        input_arguments(settle(build_contexts=(f"a=oci-layout://{both}",)))
+
+
 def test_split_fields_names_who_asked() -> None:
     assert split_fields('a,"b,c"', "-o") == ["a", "b,c"]
     with pytest.raises(UsageError, match="-o: unbalanced quotes"):

@@ -77,8 +77,12 @@ def _link_layout(source: Path, layout: Path) -> str:
 
 
 def _root_digest(index: bytes, blobs: Path) -> str:
-    """The one manifest of an index, or the index itself when it has several: BuildKit then chooses by platform."""
-    manifests = _parse(index)["manifests"]
+    """The one manifest of an index, or an index of all when it has several: BuildKit then chooses by platform.
+
+    An image with several tags is in there once for each.
+    """
+    parsed = _parse(index)
+    manifests = [*{manifest["digest"]: manifest for manifest in parsed["manifests"]}.values()]
     if not manifests:
         raise ValueError("its index.json names no manifest")
     if len(manifests) == 1:
@@ -88,7 +92,9 @@ def _root_digest(index: bytes, blobs: Path) -> str:
         return str(digest)
     if not all("platform" in manifest for manifest in manifests):
         raise ValueError("its index.json names several manifests without saying their platforms")
-    return str(_write_blob(blobs, json.dumps({**_parse(index), "mediaType": _INDEX}).encode())["digest"])
+    return str(
+        _write_blob(blobs, json.dumps({**parsed, "mediaType": _INDEX, "manifests": manifests}).encode())["digest"]
+    )
 
 
 def _unpack_archive(path: Path, layout: Path) -> str:

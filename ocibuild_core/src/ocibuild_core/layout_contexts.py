@@ -42,8 +42,8 @@ def layout_context(pair: Pair) -> LayoutContext:
         return LayoutContext(directory, digest)
     wanted = tag or _DEFAULT_TAG
     found = [one for one in manifests if (one.get("annotations") or {}).get(_NAME) == wanted]
-    if not found and not tag and len(manifests) == 1:
-        found = manifests
+    if not found and not tag and len({str(one.get("digest")) for one in manifests}) == 1:
+        found = manifests  # with several tags, it may be
     if not found:
         names = [str((one.get("annotations") or {}).get(_NAME, one.get("digest"))) for one in manifests]
         raise _error(pair, f"{directory} has no image {wanted!r}", why=f"it has {', '.join(names) or 'none'}")
