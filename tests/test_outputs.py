@@ -110,9 +110,17 @@ def test_certificates_come_from_a_directory_or_one_by_one(tmp_path: Path) -> Non
 
 
 def test_a_flag_without_an_address_is_refused_and_a_variable_is_left(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--tlsdir: there is no --addr"):
+    with pytest.raises(UsageError, match="--tlsdir goes with a tcp:// address\n  why    there is no --addr"):
         tls_files(settings(tls_dir=str(tmp_path)))
     assert tls_files(resolve([Environment({"BUILDKIT_TLS_DIR": str(tmp_path)})])) is None
+
+
+@pytest.mark.parametrize("address", ["unix:///run/b.sock", "docker-container://b", "kube-pod://b", "ssh://h"])
+def test_certificates_are_for_tcp_alone(address: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"why    --addr {address} is not of tcp://"):
+        tls_files(settings(addr=address, tls_ca=str(tmp_path / "ca.pem")))
+    env = Environment({"BUILDKIT_HOST": address, "BUILDKIT_TLS_DIR": str(tmp_path)})
+    assert tls_files(resolve([env])) is None
 
 
 def test_a_certificate_without_its_key_and_a_missing_file_are_said(tmp_path: Path) -> None:

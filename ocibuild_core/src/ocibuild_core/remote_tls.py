@@ -14,11 +14,11 @@ _NAMES = {"tls_ca": "ca.pem", "tls_cert": "cert.pem", "tls_key": "key.pem"}
 
 
 def tls_files(settings: BuildSettings) -> TlsFiles | None:
-    """The files that were named, or those of the directory that was; None without any, or without an address.
+    """The files that were named, or those of the directory that was; None without any, or at no `tcp://` address.
 
     Raises UsageError.
     """
-    if not settings.addr:
+    if not (settings.addr or "").startswith("tcp://"):
         _refuse_flags(settings)
         return None
     files = {name: getattr(settings, name) for name in _NAMES}
@@ -45,4 +45,6 @@ def _refuse_flags(settings: BuildSettings) -> None:
     origins = (settings.origin(name) for name in (*_NAMES, "tls_dir", "tls_server_name"))
     flag = next((origin for origin in origins if origin.startswith("--")), None)
     if flag:
-        raise UsageError(f"{flag}: there is no --addr that it could be for", do="add --addr tcp://HOST:PORT")
+        at = f"{settings.origin('addr')} {settings.addr} is not of tcp://" if settings.addr else "there is no --addr"
+        do = f"leave out {flag}, or give --addr tcp://HOST:PORT"
+        raise UsageError(f"{flag} goes with a tcp:// address", why=at, do=do)
