@@ -287,6 +287,21 @@ def test_a_named_context_that_is_an_image(build: Builder) -> None:
     assert b"stand-in for Alpine" in image.files["etc/os-release"]
 
 
+@pytest.mark.parametrize(
+    ("count", "size", "says"),
+    [
+        (1, 300_000, "why    build-arg:A0 has 300014 bytes, and Linux takes 131072"),
+        (40, 100_000, "bytes, and Linux takes a quarter of the stack's limit"),
+    ],
+)
+def test_arguments_that_are_too_long_are_named(build: Builder, count: int, size: int, says: str) -> None:
+    (build.work / "args").write_text("".join(f"A{number}={'x' * size}\n" for number in range(count)))
+    result = build.run(BASE, env={"BUILD_ARGS_FILE": "args"}).ended_with(2)
+    assert "are too long for BuildKit's client" in result.stderr
+    assert says in result.stderr
+    assert "xxx" not in result.stderr
+
+
 @pytest.mark.parametrize("name", ["docker.io/library/named:latest", "library/named", "NAMED", "named::{}"])
 def test_any_spelling_of_a_named_context(build: Builder, sandbox: Path, name: str) -> None:
     (sandbox / "other").mkdir()

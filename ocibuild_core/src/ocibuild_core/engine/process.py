@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 import time
 from typing import TYPE_CHECKING, Self
 
-from ocibuild_core.errors import EngineError
+from ocibuild_core.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ)
 _FIRST_FREE = 3
 _REPLACE = "put one in its place that runs on this machine, or take it off PATH"
+_LONGEST_ARGUMENT = 128 * 1024
+"""MAX_ARG_STRLEN, with 4 KiB pages (execve(2))."""
 _WAKING = 0.02
 """Seconds between looks at a child where the kernel cannot wake us at its end."""
 
@@ -105,6 +108,7 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], *, output: int | None, ex
 
     Raises:
         EngineError: it could not be started.
+        UsageError: there is more in its arguments than the kernel takes.
     """
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
@@ -116,8 +120,24 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], *, output: int | None, ex
     try:
         pid = os.posix_spawn(argv[0], list(argv), env, file_actions=actions, setsigmask=(), setsigdef=_DEFAULTS)
     except OSError as error:
+        if error.errno == errno.E2BIG:
+            raise _too_long(argv, env) from None
         raise EngineError(f"{argv[0]} cannot be run", why=error.strerror or str(error), do=_REPLACE) from None
     return Child(pid)
+
+
+def _too_long(argv: Sequence[str], env: Mapping[str, str]) -> UsageError:
+    """What execve(2) says of the limits: one for each text, and one for all together."""
+    sizes = {text: len(os.fsencode(text)) + 1 for text in (*argv, *(f"{key}={value}" for key, value in env.items()))}
+    longest = max(sizes, key=sizes.__getitem__)
+    if sizes[longest] > _LONGEST_ARGUMENT:
+        why = f"{longest.partition('=')[0][:100]} has {sizes[longest]} bytes, and Linux takes {_LONGEST_ARGUMENT}"
+        do = "put it into a file: of the context, or of a secret (--secret id=NAME,src=FILE)"
+    else:
+        total = sum(sizes.values())
+        why = f"together they have {total} bytes, and Linux takes a quarter of the stack's limit, 6 MiB at most"
+        do = "put some of it into a file of the context, or raise the limit (ulimit -s)"
+    return UsageError("the build's arguments, labels and settings are too long for BuildKit's client", why=why, do=do)
 
 
 def extra_descriptor(extra: int) -> int:
