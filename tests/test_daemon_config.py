@@ -58,9 +58,11 @@ def test_the_same_wish_twice_is_none_too_many() -> None:
 def test_what_a_build_is_allowed_is_joined_with_what_the_text_allows(flags: dict[str, object]) -> None:
     def allowed(text: str) -> object:
         env = Environment({"BUILDKIT_EXTRA_CONFIG": text})
-        return daemon_config(resolve([CommandLine(flags, {}), env]))["insecure-entitlements"]
+        (found,) = daemon_config(resolve([CommandLine(flags, {}), env])).values()
+        return found
 
     assert allowed('insecure-entitlements = ["security.insecure"]') == ["security.insecure", "network.host"]
+    assert allowed('Insecure-Entitlements = ["security.insecure"]') == ["security.insecure", "network.host"]
     assert allowed('insecure-entitlements = ["network.host"]') == ["network.host"]
     assert allowed("") == ["network.host"]
     with pytest.raises(UsageError, match="BUILDKIT_EXTRA_CONFIG: 'insecure-entitlements' is no list") as error:

@@ -77,7 +77,9 @@ def test_the_history_of_builds_is_bounded_and_the_user_may_say_how() -> None:
     ("extra", "named"),
     [
         ({"root": "/elsewhere"}, "root"),
+        ({"Root": "/elsewhere"}, "root"),
         ({"grpc": {"address": ["tcp://0.0.0.0:1"]}}, "grpc.address"),
+        ({"grpc": {}, "GRPC": {"Address": ["tcp://0.0.0.0:1"]}}, "grpc.address"),
         ({"otel": {"socketPath": "/x"}}, "otel.socketPath"),
         ({"worker": {"containerd": {"enabled": True}}}, "worker.containerd.enabled"),
         ({"worker": {"oci": {"enabled": False}}}, "worker.oci.enabled"),

@@ -101,10 +101,11 @@ def _allow(tables: Tables, settings: BuildSettings, *, other: str) -> None:
     """Let the daemon permit what the build asks for, besides what the text permits."""
     from ocibuild_core.inputs import entitlements  # noqa: PLC0415  # most builds ask for none
 
-    said = tables.setdefault(_ENTITLEMENTS, [])
+    name = next((key for key in tables if key.lower() == _ENTITLEMENTS), _ENTITLEMENTS)
+    said = tables.setdefault(name, [])
     if not isinstance(said, list):
         by = settings.origin("allow" if settings.allow else "network")
-        raise UsageError(f"{other}: {_ENTITLEMENTS!r} is no list", why=f"{by} adds to it")
+        raise UsageError(f"{other}: {name!r} is no list", why=f"{by} adds to it")
     said += [one for one in entitlements(settings) if one not in said]
 
 

@@ -8,6 +8,7 @@ from ocibuild_core.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 Tables = Mapping[str, object]
@@ -77,16 +78,22 @@ def own_tables(  # noqa: PLR0913  # what differs from run to run, by name
 def check_extra(extra: Tables) -> None:
     """Raise UsageError when the user's tables set what is ours to set, or hold what TOML cannot."""
     for path in _OURS:
-        here: object = extra
-        for key in path:
-            here = here.get(key) if isinstance(here, Mapping) else None
-        if here is not None:
+        if _has(extra, path):
             raise UsageError(
                 f"the daemon's configuration may not set {'.'.join(path)}",
                 why="the engine that is started here needs a value of its own there",
                 do="take it out, or run a BuildKit of your own and name it with --addr",
             )
     render(extra)
+
+
+def _has(value: object, path: Sequence[str]) -> bool:
+    """Whether something is there. BuildKit's decoder takes keys in any case (unmarshaler.go in pelletier/go-toml)."""
+    if not path:
+        return True
+    name, *rest = path
+    found = value.items() if isinstance(value, Mapping) else ()
+    return any(_has(inner, rest) for key, inner in found if key.lower() == name.lower())
 
 
 def merge(base: Tables, extra: Tables) -> dict[str, object]:
