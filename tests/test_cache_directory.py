@@ -121,11 +121,18 @@ def test_the_bound_drops_what_is_oldest(cache: Path) -> None:
 
 def test_what_is_too_large_by_itself_is_not_kept(cache: Path) -> None:
     run(cache, b"one")
+    before = check(cache)
     with Staging() as staging:
         opened = open_cache(cache, staging)
         assert opened
         export(Path(opened.arguments()[-1].split("dest=")[1].split(",")[0]), b"x" * 5000)
         assert opened.keep(1000).is_too_large
+    assert check(cache) == before
+    with Staging() as staging:
+        opened = open_cache(cache, staging)
+        assert opened
+        export(Path(opened.arguments()[-1].split("dest=")[1].split(",")[0]), b"x" * 5000)
+        assert opened.keep(1).is_too_large
     assert not (cache / "index.json").exists()
     assert list((cache / "blobs" / "sha256").iterdir()) == []
 

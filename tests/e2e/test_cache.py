@@ -99,7 +99,7 @@ def test_the_bound_is_kept(work: Path, fresh: Callable[..., Run]) -> None:
 def test_a_cache_that_is_too_large_is_said(work: Path, fresh: Callable[..., Run]) -> None:
     (work / "cache").mkdir()
     result = fresh(env={"OCIBUILD_CACHE_SIZE": "1kB"}).succeeded()
-    assert "cache/ stays empty" in result.stderr
+    assert "cache/ takes in nothing" in result.stderr
     assert fresh("--cache-size", "much").ended_with(2).stdout == ""
 
 

@@ -38,7 +38,7 @@ class Kept(NamedTuple):
     Args:
         size: its bytes.
         dropped: manifests of earlier builds that the bound left no room for.
-        is_too_large: not even this build's own cache is within the bound, so that none of it was kept.
+        is_too_large: not even this build's own cache is within the bound, so that only earlier ones were kept.
     """
 
     size: int
@@ -68,7 +68,7 @@ class CacheDirectory:
         return cache_arguments(self._manifests, named_in_ascii(self._staging), self._exports)
 
     def keep(self, most_bytes: int) -> Kept:
-        """Take in what the solves exported, newest first, and drop what is oldest beyond the bound.
+        """Take in what the solves exported, newest first, and leave out what is beyond the bound.
 
         Raises ExportError; the cache is then as it was, or holds blobs besides that the next run deletes.
         """
@@ -85,7 +85,7 @@ class CacheDirectory:
             self._replace_index(chosen)
             self._delete_others(blobs)
         dropped = len([manifest for manifest in earlier if manifest not in chosen])
-        return Kept(size, dropped, is_too_large=not chosen)
+        return Kept(size, dropped, is_too_large=not any(manifest in chosen for manifest in made))
 
     def drop_damaged(self, said: str) -> tuple[str, ...]:
         """Take out what BuildKit met that is not what its name says; the digests that are in such names.
@@ -108,10 +108,9 @@ class CacheDirectory:
         size = 0
         for manifest in newest_first:
             needed = sum(self._blobs_of(self._staging, (*chosen, manifest)).values())
-            if needed > most_bytes:
-                break
-            chosen.append(manifest)
-            size = needed
+            if needed <= most_bytes:
+                chosen.append(manifest)
+                size = needed
         return chosen, size
 
     def _blobs_of(self, layout: Path, manifests: Sequence[dict[str, Any]]) -> dict[str, int]:

@@ -18,7 +18,7 @@ def keep_cache(cache: CacheDirectory, bound: int, talk: Talk) -> int:
     kept = cache.keep(bound)
     if kept.is_too_large:
         talk.warn(
-            f"{CACHE_DIRECTORY}/ stays empty: the cache of this build alone is larger than {show_size(bound)}; "
+            f"{CACHE_DIRECTORY}/ takes in nothing: the cache of this build alone is larger than {show_size(bound)}; "
             "--cache-size sets the bound"
         )
         return kept.size
