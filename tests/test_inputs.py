@@ -151,6 +151,12 @@ def test_the_first_step_that_runs_on_the_targets_platform(dockerfile: str, line:
     assert first_run_on_target(dockerfile) == line
 
 
+def test_a_stage_that_a_context_stands_for_runs_nothing() -> None:
+    dockerfile = "FROM a AS base\nRUN x\nFROM base\n"
+    assert first_run_on_target(dockerfile) == 2
+    assert first_run_on_target(dockerfile, contexts=["base"]) == 0
+
+
 def test_this_machine_runs_its_own_programs() -> None:
     own = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
     # By trying, not by name: the program itself must be in order.

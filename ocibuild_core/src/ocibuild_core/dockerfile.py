@@ -141,14 +141,15 @@ def argument_names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word.partition("=")[0] for some in words for word in some))
 
 
-def first_run_on_target(text: str, *, target: str | None = None) -> int:
+def first_run_on_target(text: str, *, target: str | None = None, contexts: Sequence[str] = ()) -> int:
     """The line of the first RUN, in a stage that `target` needs, that runs on the target's platform; 0 for none.
 
-    A stage whose FROM names a platform of its own runs on that one, as does what is built from it.
+    A stage whose FROM names a platform of its own runs on that one, as does what is built from it. One that a context
+    stands for runs nothing.
     """
     lines = _lines(text)
     _, escape = _directives(lines)
-    stages = _reachable(_stages(_instructions(lines, escape), {}), target)
+    stages = _reachable(_stages(_instructions(lines, escape), {}), target, contexts)
     return next((stage.first_run for stage in stages if stage.first_run and not _is_fixed(stage, stages)), 0)
 
 

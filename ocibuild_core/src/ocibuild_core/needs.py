@@ -118,7 +118,8 @@ def _context_names(settings: BuildSettings, platform: str | None) -> Iterator[st
 
 def first_run(settings: BuildSettings) -> int:
     """The line of the first RUN that runs on the target's platform; 0 for none."""
-    return first_run_on_target(dockerfile_text(settings), target=settings.target)
+    contexts = tuple(_context_names(settings, None))
+    return first_run_on_target(dockerfile_text(settings), target=settings.target, contexts=contexts)
 
 
 def _contexts_in_registries(settings: BuildSettings) -> Iterator[ImageUse]:
