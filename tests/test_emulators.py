@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from ocibuild_core.emulation import cpu_of
-from ocibuild_core.emulators import awaits_emulator, foreign_steps, lacking_emulation
+from ocibuild_core.emulators import awaits_emulator, lacking_emulation
+from ocibuild_core.needs import foreign_steps
 from ocibuild_core.platforms import native
 from ocibuild_core.settings.model import BuildSettings
 from ocibuild_core.settings.resolve import resolve
@@ -30,18 +31,16 @@ from ocibuild_core.binfmt import Handlers, registration
 from ocibuild_core.emulation import can_run
 from ocibuild_core.emulators import _register, emulation, lacking_emulation
 from ocibuild_core.errors import UsageError
-from ocibuild_core.settings.resolve import resolve
-from ocibuild_core.settings.sources import Environment
 from ocibuild_core.terminal import Talk
 
 scene, foreign, qemu = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 place = scene / "emulators"
 emulator = place / sys.argv[4]
 said = []
-settings = resolve([Environment({"CONTEXT": str(scene), "IMAGE_PLATFORM": f"linux/{foreign}"})])
+steps = {f"linux/{foreign}": 3}
 
 def build():
-    return emulation(settings, {}, Talk(), place)
+    return emulation(steps, {}, Talk(), place)
 
 def runs():
     return can_run(foreign, "")
@@ -184,7 +183,7 @@ def settings(scene: Path, **env: str) -> BuildSettings:
 
 def test_looking_for_what_is_missing_registers_nothing(scene: Path) -> None:
     code = """
-errors = lacking_emulation(settings, {}, place)
+errors = lacking_emulation(steps, {}, place)
 with Handlers() as handlers:
     say(errors, runs(), sorted(os.listdir(handlers._directory)))
 """
@@ -193,20 +192,51 @@ with Handlers() as handlers:
 
 def test_without_an_emulator_the_error_does_not_speak_of_one(scene: Path) -> None:
     (scene / "emulators" / EMULATOR).unlink()
-    (why, do), _ = run_apart("[error] = lacking_emulation(settings, {}, place)\nsay(error.why, error.do)", scene)
+    (why, do), _ = run_apart("[error] = lacking_emulation(steps, {}, place)\nsay(error.why, error.do)", scene)
     assert "registered" not in str(why)
     assert str(do).startswith("install qemu-user-static")
 
 
 def test_steps_count_that_an_engine_of_ours_is_to_run(scene: Path) -> None:
     found = foreign_steps(settings(scene, IMAGE_PLATFORM=f"{PLATFORM},{native()},{PLATFORM}/v8"))
-    assert found
-    assert (found.line, found.architectures) == (3, (FOREIGN,))
-    assert foreign_steps(settings(scene, IMAGE_PLATFORM=native())) is None
-    assert foreign_steps(settings(scene, BUILDKIT_HOST="unix:///x.sock")) is None
-    assert foreign_steps(settings(scene)._replace(check=True)) is None
+    assert found == {PLATFORM: 3}
+    assert foreign_steps(settings(scene, IMAGE_PLATFORM=native())) == {}
+    assert foreign_steps(settings(scene, BUILDKIT_HOST="unix:///x.sock")) == {}
+    assert foreign_steps(settings(scene)._replace(check=True)) == {}
     (scene / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
-    assert foreign_steps(settings(scene)) is None
+    assert foreign_steps(settings(scene)) == {}
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "env"),
+    [
+        (f"FROM --platform={PLATFORM} scratch\nCOPY Dockerfile /\nRUN true\n", {}),
+        (f"ARG ON={PLATFORM}\nFROM --platform=$ON scratch\nRUN true\n", {}),
+        ("ARG ON\nFROM --platform=$ON scratch\nRUN true\n", {"BUILD_ARG_ON": PLATFORM}),
+        (f"FROM --platform={PLATFORM} scratch AS a\nFROM a\nRUN true\n", {}),
+        (f"FROM --platform={PLATFORM} scratch\nRUN true\n", {"IMAGE_PLATFORM": native()}),
+    ],
+)
+def test_steps_count_whose_stage_names_its_platform(scene: Path, dockerfile: str, env: dict[str, str]) -> None:
+    (scene / "Dockerfile").write_text(dockerfile)
+    asked = settings(scene, **{"IMAGE_PLATFORM": "", **env})
+    line = dockerfile.splitlines().index("RUN true") + 1
+    assert foreign_steps(asked) == {PLATFORM: line}
+    assert foreign_steps(asked._replace(check=True)) == {}
+    assert foreign_steps(asked._replace(addr="unix:///x.sock")) == {}
+
+
+def test_stages_that_are_not_built_do_not_count(scene: Path) -> None:
+    (scene / "Dockerfile").write_text(f"FROM --platform={PLATFORM} scratch AS a\nRUN true\nFROM scratch\nRUN true\n")
+    assert foreign_steps(settings(scene, IMAGE_PLATFORM="")) == {}
+    assert foreign_steps(settings(scene, IMAGE_PLATFORM="", ADDITIONAL_TARGETS="a")) == {PLATFORM: 2}
+
+
+def test_the_first_step_of_what_is_lacking_is_named(tmp_path: Path) -> None:
+    (tmp_path / EMULATOR).touch()
+    [error] = lacking_emulation({PLATFORM: 2, "linux/riscv64": 5}, {}, tmp_path)
+    assert error.summary == "this machine cannot run the steps of linux/riscv64"
+    assert "line 5 is a RUN" in error.why
 
 
 def test_an_engine_waits_only_for_what_may_be_registered(scene: Path) -> None:
@@ -214,4 +244,4 @@ def test_an_engine_waits_only_for_what_may_be_registered(scene: Path) -> None:
     assert awaits_emulator(settings(scene), place)
     assert not awaits_emulator(settings(scene, IMAGE_PLATFORM=native()), place)
     assert not awaits_emulator(settings(scene), scene / "none")
-    assert lacking_emulation(settings(scene, IMAGE_PLATFORM=native()), os.environ, place) == []
+    assert lacking_emulation({}, os.environ, place) == []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ocibuild_core.csv_fields import join_fields, split_fields
-from ocibuild_core.dockerfile import first_run_on_target
+from ocibuild_core.dockerfile import first_runs
 from ocibuild_core.emulation import _program, _runs, can_run
 from ocibuild_core.errors import UsageError
 from ocibuild_core.image_args import image_arguments, image_references
@@ -136,19 +136,23 @@ def test_contexts_elsewhere(context: str, *, is_remote: bool, is_git: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("dockerfile", "line"),
+    ("dockerfile", "lines"),
     [
-        ("FROM a\nRUN x\n", 2),
-        ("FROM a\nCOPY x /\n", 0),
-        ("FROM --platform=$BUILDPLATFORM a AS b\nRUN x\nFROM scratch\nCOPY --from=b x /\n", 0),
-        ("FROM --platform=$BUILDPLATFORM a AS b\nFROM b\nRUN x\n", 0),
-        ("FROM --platform=$TARGETPLATFORM a\nRUN x\n", 2),
-        ("FROM a AS unneeded\nRUN x\nFROM scratch\n", 0),
-        ("FROM a AS a\nRUN x\nFROM a\n", 2),
+        ("FROM a\nRUN x\n", {"t": 2}),
+        ("FROM a\nCOPY x /\n", {}),
+        ("FROM --platform=$BUILDPLATFORM a AS b\nRUN x\nFROM scratch\nCOPY --from=b x /\n", {"b": 2}),
+        ("FROM --platform=$BUILDPLATFORM a AS b\nFROM b\nRUN x\n", {"b": 3}),
+        ("FROM --platform=$TARGETPLATFORM a\nRUN x\nRUN y\n", {"t": 2}),
+        ("FROM --platform=linux/$TARGETARCH a\nRUN x\n", {"linux/arch": 2}),
+        ("FROM --platform=c a AS b\nRUN x\nFROM d\nRUN y\nCOPY --from=b x /\n", {"c": 2, "t": 4}),
+        ("FROM --platform=${NONE:?} a\nRUN x\n", {}),
+        ("FROM a AS unneeded\nRUN x\nFROM scratch\n", {}),
+        ("FROM a AS a\nRUN x\nFROM a\n", {"t": 2}),
     ],
 )
-def test_the_first_step_that_runs_on_the_targets_platform(dockerfile: str, line: int) -> None:
-    assert first_run_on_target(dockerfile) == line
+def test_the_platforms_that_steps_run_on(dockerfile: str, lines: dict[str, int]) -> None:
+    variables = {"TARGETPLATFORM": "t", "BUILDPLATFORM": "b", "TARGETARCH": "arch"}
+    assert first_runs(dockerfile, platform_args=variables) == lines
 
 
 def test_a_stage_that_a_context_stands_for_runs_nothing() -> None:

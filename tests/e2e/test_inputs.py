@@ -265,12 +265,14 @@ def test_one_platform(build: Builder) -> None:
 def test_steps_of_a_platform_that_cannot_run_here_are_refused_before_the_solve(build: Builder) -> None:
     # The stand-in's image for the other architecture has no program: where an emulator is, the step itself fails.
     foreign = "arm64" if own_platform() == "linux/amd64" else "amd64"
-    result = build.run(f"{BASE}RUN true\n", "--platform", f"linux/{foreign}")
-    if can_run(foreign, ""):
-        result.ended_with(1)
-        return
-    assert f"this machine cannot run the steps of linux/{foreign}" in result.ended_with(2).stderr
-    assert result.stdout == ""
+    by_flag = build.run(f"{BASE}RUN true\n", "--platform", f"linux/{foreign}")
+    by_stage = build.run(f"FROM --platform=linux/{foreign} busybox\nRUN true\n")
+    for result in (by_flag, by_stage):
+        if can_run(foreign, ""):
+            result.ended_with(1)
+            continue
+        assert f"this machine cannot run the steps of linux/{foreign}" in result.ended_with(2).stderr
+        assert result.stdout == ""
 
 
 def test_a_named_context(build: Builder, sandbox: Path) -> None:

@@ -103,8 +103,11 @@ def _fetched_with_git(settings: BuildSettings) -> Iterator[str]:
 
 
 def _lacking_emulation(settings: BuildSettings, env: Mapping[str, str]) -> list[UsageError]:
-    if not settings.platforms:
-        return []
-    from ocibuild_core.emulators import lacking_emulation  # noqa: PLC0415  # only where a platform is named
+    from ocibuild_core.needs import foreign_steps  # noqa: PLC0415  # the engine is launched before
 
-    return lacking_emulation(settings, env)
+    steps = foreign_steps(settings)
+    if not steps:
+        return []
+    from ocibuild_core.emulators import lacking_emulation  # noqa: PLC0415  # few builds have such steps
+
+    return lacking_emulation(steps, env)

@@ -141,29 +141,33 @@ def argument_names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word.partition("=")[0] for some in words for word in some))
 
 
-def first_run_on_target(text: str, *, target: str | None = None, contexts: Sequence[str] = ()) -> int:
-    """The line of the first RUN, in a stage that `target` needs, that runs on the target's platform; 0 for none.
+def first_runs(
+    text: str,
+    *,
+    target: str | None = None,
+    build_args: Mapping[str, str] = _NOTHING,
+    contexts: Sequence[str] = (),
+    platform_args: Mapping[str, str] = _NOTHING,
+) -> dict[str, int]:
+    """The platforms that the RUNs run on which building `target` follows, each with the line of the first.
 
-    A stage whose FROM names a platform of its own runs on that one, as does what is built from it. One that a context
-    stands for runs nothing.
+    A stage whose FROM names a platform runs on that one, as does what is built from it; any other on the target's. One
+    whose variables cannot be expanded is left out.
+
+    Args:
+        text: the Dockerfile.
+        target: as of `needed_images`, as are the others.
+        build_args: see there.
+        contexts: see there.
+        platform_args: see there.
     """
     lines = _lines(text)
     _, escape = _directives(lines)
-    stages = _reachable(_stages(_instructions(lines, escape), {}), target, contexts)
-    return next((stage.first_run for stage in stages if stage.first_run and not _is_fixed(stage, stages)), 0)
-
-
-def _is_fixed(stage: _Stage, stages: Sequence[_Stage]) -> bool:
-    """Whether a stage, or the one that it is built from, names a platform."""
-    seen: set[str] = set()
-    while not stage.platform:
-        base = stage.base.reference.lower()
-        found = next((other for other in stages if other.name and other.name == base and base not in seen), None)
-        if found is None:
-            return False
-        seen.add(base)
-        stage = found
-    return "TARGETPLATFORM" not in stage.platform
+    found: dict[str, int] = {}
+    for stage in _reachable(_stages(_instructions(lines, escape), build_args, platform_args), target, contexts):
+        if stage.first_run and stage.platform:
+            found.setdefault(stage.platform, stage.first_run)
+    return found
 
 
 def _chosen_frontend(build_args: Mapping[str, str]) -> ImageUse:
@@ -226,7 +230,7 @@ def _stages(
     variables = dict(platform_args)
     for instruction in instructions:
         if instruction.keyword == "FROM":
-            stages.append(_stage(instruction, variables))
+            stages.append(_stage(instruction, variables, stages))
         if stages:
             stages[-1].instructions.append(instruction)
         if instruction.keyword == "ARG" and not stages:
@@ -248,11 +252,13 @@ def _declare(rest: str, variables: dict[str, str], build_args: Mapping[str, str]
             variables[name] = expand(default, variables) or ""
 
 
-def _stage(instruction: Instruction, variables: Mapping[str, str]) -> _Stage:
+def _stage(instruction: Instruction, variables: Mapping[str, str], earlier: Sequence[_Stage]) -> _Stage:
     flags, rest = split_flags(instruction.rest)
-    platform = next((value for name, value in flags if name == "platform"), "")
     words = rest.split()
     reference = expand(words[0], variables) if words else ""
+    bases = (stage for stage in reversed(earlier) if stage.name and stage.name == (reference or "").lower())
+    inherited = next((stage.platform for stage in bases), variables.get("TARGETPLATFORM", ""))
+    platform = next((expand(value, variables) or "" for name, value in flags if name == "platform"), inherited)
     name = words[2].lower() if len(words) == 3 and words[1].lower() == "as" else ""  # noqa: PLR2004  # IMAGE AS NAME
     return _Stage(name, ImageUse(reference=reference or "", purpose="FROM", line=instruction.line), platform)
 

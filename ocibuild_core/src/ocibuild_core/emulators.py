@@ -17,11 +17,11 @@ from ocibuild_core.binfmt import Handlers, handler_names, has_own_handlers, regi
 from ocibuild_core.emulation import can_run, cpu_of
 from ocibuild_core.errors import UsageError, raise_all
 from ocibuild_core.inputs import chosen_platforms
-from ocibuild_core.platforms import architecture_of, native
+from ocibuild_core.platforms import architecture_of
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ocibuild_core.settings.model import BuildSettings
     from ocibuild_core.terminal import Talk
@@ -29,23 +29,6 @@ if TYPE_CHECKING:
 PLACE = Path(sys.prefix, "libexec", "ocibuild")
 """Of emulators that may be registered."""
 _PROC = "/proc/sys/fs/binfmt_misc"
-
-
-class ForeignSteps(NamedTuple):
-    """What an engine of ours is to run of other architectures.
-
-    Args:
-        line: of the Dockerfile, where the first such step is.
-        platforms: as they were asked for.
-    """
-
-    line: int
-    platforms: tuple[str, ...]
-
-    @property
-    def architectures(self) -> tuple[str, ...]:
-        """Each once."""
-        return tuple(sorted({architecture_of(name) for name in self.platforms}))
 
 
 class Refusal(NamedTuple):
@@ -70,45 +53,40 @@ def emulator_for(architecture: str, place: Path = PLACE) -> Path | None:
 
 
 def awaits_emulator(settings: BuildSettings, place: Path = PLACE) -> bool:
-    """Whether an emulator may have to be registered. Raises UsageError.
+    """Whether an emulator may have to be registered, as far as the settings say. Raises UsageError.
 
     BuildKit lists the platforms of this machine when it starts, and refuses some that are not among them.
     """
     return any(emulator_for(architecture_of(name), place) for name in chosen_platforms(settings))
 
 
-def foreign_steps(settings: BuildSettings) -> ForeignSteps | None:
-    """What this machine may not run by itself. Of an engine elsewhere nothing is known; a check runs no step."""
-    platforms = tuple(name for name in chosen_platforms(settings) if architecture_of(name) != architecture_of(native()))
-    if not platforms or settings.addr or settings.check:
-        return None
-    from ocibuild_core.needs import first_run  # noqa: PLC0415  # only where such a platform is named
+def lacking_emulation(steps: Mapping[str, int], env: Mapping[str, str], place: Path = PLACE) -> list[UsageError]:
+    """An error for steps that cannot run here, and for which no emulator lies ready. Nothing is registered.
 
-    targets = (*settings.additional_targets, settings.target)
-    lines = [line for target in targets if (line := first_run(settings._replace(target=target)))]
-    return ForeignSteps(line=lines[0], platforms=platforms) if lines else None
-
-
-def lacking_emulation(settings: BuildSettings, env: Mapping[str, str], place: Path = PLACE) -> list[UsageError]:
-    """An error for steps that cannot run here, and for which no emulator lies ready. Nothing is registered."""
-    steps = foreign_steps(settings)
-    if not steps:
-        return []
-    unready = [one for one in steps.architectures if not emulator_for(one, place)]
+    Args:
+        steps: what `foreign_steps` found.
+        env: has the PATH.
+        place: where emulators lie.
+    """
+    unready = [one for one in _architectures(steps) if not emulator_for(one, place)]
     return _errors(steps, [one for one in unready if not can_run(one, env.get("PATH", ""))], ())
 
 
 @contextmanager
-def emulation(settings: BuildSettings, env: Mapping[str, str], talk: Talk, place: Path = PLACE) -> Iterator[None]:
+def emulation(steps: Mapping[str, int], env: Mapping[str, str], talk: Talk, place: Path = PLACE) -> Iterator[None]:
     """Have the kernel run the steps meanwhile, by the emulators that lie ready. Raises UsageError where it cannot."""
-    steps = foreign_steps(settings)
-    ready = {one: found for one in steps.architectures if (found := emulator_for(one, place))} if steps else {}
+    ready = {one: found for one in _architectures(steps) if (found := emulator_for(one, place))}
     with ExitStack() as held:
-        if steps and ready:
+        if ready:
             path = env.get("PATH", "")
             refusals = _provide(ready, path, talk, held)
-            raise_all(_errors(steps, [one for one in steps.architectures if not can_run(one, path)], refusals))
+            raise_all(_errors(steps, [one for one in _architectures(steps) if not can_run(one, path)], refusals))
         yield
+
+
+def _architectures(steps: Iterable[str]) -> list[str]:
+    """Those of the platforms, each once."""
+    return sorted({architecture_of(name) for name in steps})
 
 
 def _provide(ready: Mapping[str, Path], path: str, talk: Talk, held: ExitStack) -> list[Refusal]:
@@ -171,17 +149,17 @@ def _refusal(what: str, error: OSError) -> Refusal:
     return Refusal(f"{what}: {os.strerror(error.errno or 0)}", privileged if is_right else "")
 
 
-def _errors(steps: ForeignSteps, lacking: Sequence[str], refusals: Sequence[Refusal]) -> list[UsageError]:
+def _errors(steps: Mapping[str, int], lacking: Sequence[str], refusals: Sequence[Refusal]) -> list[UsageError]:
     if not lacking:
         return []
-    why = [
-        f"the Dockerfile's line {steps.line} is a RUN, and the kernel has no binfmt handler for {', '.join(lacking)}"
-    ]
+    platforms = [name for name in steps if architecture_of(name) in lacking]
+    line = min(steps[name] for name in platforms)
+    why = [f"the Dockerfile's line {line} is a RUN, and the kernel has no binfmt handler for {', '.join(lacking)}"]
     why += [f"the emulator that is here could not be registered: {refusal.why}" for refusal in refusals]
     do = [refusal.do for refusal in refusals if refusal.do]
     do.append(
         f"{'or ' if do else ''}install qemu-user-static (binfmt), write FROM --platform=$BUILDPLATFORM for steps that "
         "need no emulation, or use an engine of that architecture with --addr"
     )
-    platforms = ", ".join(name for name in steps.platforms if architecture_of(name) in lacking)
-    return [UsageError(f"this machine cannot run the steps of {platforms}", why="\n".join(why), do="\n".join(do))]
+    summary = f"this machine cannot run the steps of {', '.join(platforms)}"
+    return [UsageError(summary, why="\n".join(why), do="\n".join(do))]

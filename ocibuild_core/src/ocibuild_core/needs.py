@@ -1,4 +1,4 @@
-"""Which registries a build will ask, as far as that can be known beforehand."""
+"""Which registries a build will ask, and which steps of other architectures it runs, as far as is known beforehand."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.caching import exported_caches, imported_caches
-from ocibuild_core.dockerfile import ImageUse, first_run_on_target, needed_images
+from ocibuild_core.dockerfile import ImageUse, first_runs, needed_images
 from ocibuild_core.errors import UsageError
 from ocibuild_core.image_args import image_references
 from ocibuild_core.inputs import context_name, has_local_dockerfile, platform_arguments
 from ocibuild_core.outputs import scanner_image
 from ocibuild_core.places import find_dockerfile
 from ocibuild_core.plan import dockerfile_location
+from ocibuild_core.platforms import architecture_of, native
 from ocibuild_core.registry.hosts import DOCKER_HUB, normalise
 from ocibuild_core.registry.reference import parse_reference
 
@@ -116,10 +117,27 @@ def _context_names(settings: BuildSettings, platform: str | None) -> Iterator[st
             yield name
 
 
-def first_run(settings: BuildSettings) -> int:
-    """The line of the first RUN that runs on the target's platform; 0 for none."""
-    contexts = tuple(_context_names(settings, None))
-    return first_run_on_target(dockerfile_text(settings), target=settings.target, contexts=contexts)
+def foreign_steps(settings: BuildSettings) -> dict[str, int]:
+    """The platforms of RUNs that this machine may not run by itself, each with the line of the first.
+
+    None for an engine elsewhere, of which nothing is known, and for a check, which runs no step. Raises UsageError.
+    """
+    text = "" if settings.addr or settings.check else dockerfile_text(settings)
+    if not settings.platforms and "--platform" not in text:
+        return {}
+    files = image_references(settings)
+    found: dict[str, int] = {}
+    for target in (*settings.additional_targets, settings.target):
+        for platform_args in platform_arguments(settings):
+            runs = first_runs(
+                text,
+                target=target,
+                build_args={pair.key: pair.value for pair in settings.build_args} | files,
+                contexts=(*files.values(), *_context_names(settings, platform_args["TARGETPLATFORM"])),
+                platform_args=platform_args,
+            )
+            found = runs | found
+    return {name: line for name, line in found.items() if architecture_of(name) != architecture_of(native())}
 
 
 def _contexts_in_registries(settings: BuildSettings) -> Iterator[ImageUse]:

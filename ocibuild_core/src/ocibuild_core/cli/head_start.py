@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class HeadStart:
     """Launches an engine of our own on entry; on exit it ends, unless somebody has taken it.
 
-    Without sources there is nothing to build, and no engine; where an emulator may be registered, that comes first. One
-    that cannot be launched is none here, either: the error comes again when it is asked for, in its turn among others.
+    Without sources there is nothing to build, and no engine; where the settings name a platform whose emulator may be
+    registered, that comes first. One that cannot be launched is none here, either: the error comes again when it is
+    asked for, in its turn among others.
 
     Args:
         settled: what is to be built.

@@ -118,11 +118,14 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
 
 
 def _emulation(settings: BuildSettings, env: Mapping[str, str], talk: Talk) -> AbstractContextManager[None]:
-    if not settings.platforms:
-        return nullcontext()
-    from ocibuild_core.emulators import emulation  # noqa: PLC0415  # only where a platform is named
+    from ocibuild_core.needs import foreign_steps  # noqa: PLC0415  # the engine is launched before
 
-    return emulation(settings, env, talk)
+    steps = foreign_steps(settings)
+    if not steps:
+        return nullcontext()
+    from ocibuild_core.emulators import emulation  # noqa: PLC0415  # few builds have such steps
+
+    return emulation(steps, env, talk)
 
 
 def _sources(start: Start, line: Line, settled: Settled) -> OptionSources:
