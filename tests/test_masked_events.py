@@ -73,11 +73,23 @@ def test_steps_and_their_two_outputs_do_not_mix() -> None:
     assert printed(events, "sha256:b") == "hunter2-"
 
 
-@pytest.mark.parametrize("text", [b"no JSON\n", b"[]\n", b'{"logs":[5]}\n', b'{"logs":[{"data":"!"}]}\n', b"{"])
+@pytest.mark.parametrize("text", [b'{"logs":[5]}\n', b'{"logs":[{"data":"!"}]}\n', b"{"])
 def test_what_is_none_of_buildkits_passes_as_it_is(text: bytes) -> None:
     redactor = Redactor()
     events = MaskedEvents(redactor)
     assert events.feed(text) + events.flush() == text
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_what_is_no_event_is_told_aside_and_masked(end: bytes) -> None:
+    redactor = Redactor()
+    redactor.add(Secret(SECRET))
+    told: list[str] = []
+    events = MaskedEvents(redactor, told.append)
+    event, excerpt = line(vertexes=[]), f"Dockerfile:2\n----\n\n >>> RUN {SECRET}\n----".encode() + end
+    pieces = [(event + excerpt)[at : at + 7] for at in range(0, len(event + excerpt), 7)]
+    assert b"".join(map(events.feed, pieces)) + events.flush() == event
+    assert told == [f"Dockerfile:2\n----\n\n >>> RUN {MASK}\n----"]
 
 
 def test_names_and_errors_are_masked_as_well() -> None:

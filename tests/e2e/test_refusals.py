@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -179,8 +180,16 @@ def test_a_failure_is_told_once(lines: str, why: str, progress: str, work: Path,
     result = run("build", "--progress", progress, ".", cwd=work).ended_with(1)
     assert "error: failed to solve" not in result.stdout
     assert result.stderr.count(why) == 1
-    assert result.stderr.startswith("error: the build failed")
-    assert f">>> {lines}" in result.stdout
+    assert result.stderr.count("error: the build failed") == 1
+    assert f">>> {lines}" in (result.stderr if progress == "rawjson" else result.stdout)
+
+
+@pytest.mark.parametrize("more", [(), ("--check",)])
+def test_rawjson_is_json_also_of_a_failure(more: tuple[str, ...], work: Path, run: ProgramRunner) -> None:
+    (work / "Dockerfile").write_text("FROM scratch\ncopy nothing-there /\n")
+    result = run("build", "--progress", "rawjson", *more, ".", cwd=work).ended_with(1)
+    assert all(isinstance(json.loads(line), dict) for line in result.stdout.splitlines())
+    assert ">>> copy nothing-there /" in result.stderr
 
 
 def test_a_secret_in_what_buildkit_says_of_a_failure_is_masked(work: Path, run: ProgramRunner) -> None:

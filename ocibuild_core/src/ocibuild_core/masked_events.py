@@ -7,9 +7,10 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.records import NamedTuple
+from ocibuild_core.terminal import Talk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ocibuild_core.auth.redact import RedactingStream, Redactor
 
@@ -27,29 +28,43 @@ class MaskedEvents:
     """Takes `client.SolveStatus` as JSON, one object a line; a secret that lies in two logs of a step is masked, too.
 
     A step's output that could be the beginning of one waits for the step's next log or its end. Lines that hold no
-    output, and those that are no JSON, are masked as they are.
+    output are masked as they are. Those that are no events go aside: the lines of a Dockerfile that failed, and what a
+    check found, which buildctl prints for people.
 
     Args:
         redactor: knows the secrets.
+        tell: takes what goes aside, once, at the end; None: it goes to stderr.
     """
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, tell: Callable[[str], None] | None = None) -> None:
         self._redactor = redactor
+        self._tell = tell or Talk().say
         self._whole = redactor.stream()
         self._line = b""
+        self._aside: list[bytes] = []
         self._outputs: dict[tuple[str, int], _Output] = {}
 
     def feed(self, content: bytes) -> bytes:
         """Take a piece, cut anywhere; gives what may be shown."""
         *lines, self._line = (self._line + content).split(b"\n")
-        return self._whole.feed(b"".join(self._masked(line) + b"\n" for line in lines))
+        return self._whole.feed(b"".join(self._masked(line) + b"\n" for line in lines if self._is_event(line)))
 
     def flush(self) -> bytes:
-        """The end: gives what was held back."""
+        """The end: gives what was held back, and tells what went aside."""
         rest, self._line = self._line, b""
+        rest = rest if self._is_event(rest) else b""
+        if aside := b"\n".join(self._aside).strip():
+            self._tell(self._redactor.text(aside.decode(errors="replace")))
         logs = self._ended(self._outputs.copy())
         last = _encoded({"logs": logs}) + b"\n" if logs else b""
         return self._whole.feed(last + rest) + self._whole.flush()
+
+    def _is_event(self, line: bytes) -> bool:
+        """Whether it is one. What is none is put aside."""
+        if line.startswith(b"{"):
+            return True
+        self._aside.append(line)
+        return False
 
     def _masked(self, line: bytes) -> bytes:
         if not self._outputs and _HAS_LOGS not in line:
