@@ -193,6 +193,18 @@ def test_push_reaches_every_name_in_every_registry(
     assert (work / "image" / "image.tar").exists()
 
 
+def test_a_digest_is_told_of_no_push_where_it_may_be_anothers(
+    work: Path, run: ProgramRunner, two: tuple[RegistryServer, RegistryServer]
+) -> None:
+    names = [server.reference("a:1") for server in two]
+    outputs = ["-o", f"registry,name={names[0]}", "-o", f"registry,name={names[1]},oci-mediatypes=false"]
+    told = run("build", *outputs, "-o", "metadata,dest=m.json", ".", cwd=work).succeeded().stderr
+    assert all(f"{name}  pushed" in told for name in names)
+    assert json.loads((work / "m.json").read_bytes())["containerimage.digest"]
+    same = ["-o", f"registry,name={names[0]}", "-o", f"registry,name={names[1]}"]
+    assert run("build", *same, ".", cwd=work).succeeded().stderr.count("@sha256:") == len(names)
+
+
 def test_push_by_digest_leaves_no_tag(work: Path, run: ProgramRunner, registry: RegistryServer) -> None:
     output = f"registry,name={registry.reference('by-digest')},push-by-digest=true"
     result = run("build", "-o", output, "-o", "metadata,dest=m.json", ".", cwd=work).succeeded()

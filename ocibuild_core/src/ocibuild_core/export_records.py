@@ -90,7 +90,8 @@ class ExportResults(Record):
             point; removed when the run ends. `finish` writes here alone.
         files: where the file of each planned output with `has_file` was written; outside `staging` when it is shared
             with another exporter, so read or hand it on, never change it.
-        metadata: BuildKit's metadata file, parsed (`containerimage.digest`, …).
+        metadata: BuildKit's metadata file, parsed (`containerimage.digest`, …). Who planned an output gets nothing of
+            `containerimage.` where the solve makes several images: BuildKit does not say of which it tells.
     """
 
     staging: Path

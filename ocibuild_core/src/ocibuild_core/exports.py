@@ -27,6 +27,18 @@ _DOCUMENTED = (ExportError, UsageError)
 _TOUCHES_FILES = ("check", "finish")
 """Methods that the disk or the network may fail; a plan is made of the request alone."""
 
+_IMAGES = ("docker", "image", "oci")
+"""Outputs of BuildKit that make an image."""
+_OF_PLACE = frozenset(
+    {
+        *("name", "name-canonical", "dangling-name-prefix", "push", "push-by-digest", "registry.insecure"),
+        *("store", "unpack"),
+    }
+)
+"""Attributes that say where an image goes; all others may change its digest."""
+_OF_IMAGE = "containerimage."
+"""How the metadata's keys begin that tell of an image."""
+
 _DO = "look at the place that is named, its room and its permissions"
 
 
@@ -93,11 +105,24 @@ def _nowhere() -> Path:
 
 def finish(plan: BuildPlan, staged: StagedOutputs, metadata: Mapping[str, object]) -> list[Artifact]:
     """Let every exporter finish. Raises OcibuildError; nothing has reached its final place by then."""
+    known = metadata
+    if _makes_several_images(plan):
+        # BuildKit tells of one of them, and not of which.
+        known = {key: value for key, value in metadata.items() if not key.startswith(_OF_IMAGE)}
     return [
         artifact
         for export, directory in zip(plan.exports, staged.staging, strict=True)
-        for artifact in _finish_one(export, staged, directory, metadata)
+        for artifact in _finish_one(export, staged, directory, known if export.plan.outputs else metadata)
     ]
+
+
+def _makes_several_images(plan: BuildPlan) -> bool:
+    made = {
+        frozenset((name, value) for name, value in output.attributes.items() if name not in _OF_PLACE)
+        for output in plan.outputs
+        if output.type in _IMAGES
+    }
+    return len(made) > 1
 
 
 def _finish_one(
