@@ -93,6 +93,32 @@ def test_an_attestation_that_is_none_is_refused() -> None:
         attestations(settings(sbom="maybe"))
 
 
+@pytest.mark.parametrize(
+    ("flag", "text", "says"),
+    [
+        (
+            "provenance",
+            "mode=bogus",
+            "--provenance mode=bogus: BuildKit knows no such mode\n  do     use one of min, max",
+        ),
+        ("provenance", "mode=max,version=v9", "--provenance version=v9: BuildKit knows no such version"),
+        ("provenance", "mode=", "--provenance mode=: BuildKit"),
+        ("provenance", "reproducible=maybe", "--provenance reproducible=maybe: not a boolean"),
+        ("provenance", "disabled=maybe", "--provenance disabled=maybe: not a boolean"),
+        ("sbom", "generator=r.example/UPPER", "--sbom generator: 'r.example/UPPER' is no image reference"),
+    ],
+)
+def test_what_buildkit_would_refuse_of_an_attestation_at_its_end_is_refused(flag: str, text: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        attestations(settings(**{flag: text}))
+    assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize("text", ["mode=full,version=v1", "mode=min,version=v0.2,reproducible=true"])
+def test_what_buildkit_takes_of_an_attestation_it_gets(text: str) -> None:
+    assert attestations(settings(provenance=text)) == {"attest:provenance": text}
+
+
 def test_the_scanner_is_an_image_that_the_build_needs() -> None:
     assert scanner_image(settings()) is None
     assert scanner_image(settings(sbom="false")) is None

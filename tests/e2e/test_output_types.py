@@ -347,7 +347,13 @@ def test_rewritten_timestamps(work: Path, run: ProgramRunner) -> None:
 
 @pytest.mark.parametrize(
     ("attribute", "says"),
-    [("compression=brotli", "use one of gzip, zstd"), ("compression-level=high", "not a whole number")],
+    [
+        ("compression=brotli", "use one of gzip, zstd"),
+        ("compression-level=high", "not a whole number"),
+        ("compression-level=10", "no such level of gzip\n  do     use 0 to 9"),
+        ("compression=estargz,compression-level=-1", "no such level of estargz"),
+        ("compression=zstd,compression-level=23", "no such level of zstd\n  do     use 0 to 22"),
+    ],
 )
 def test_what_buildkit_would_not_understand_is_refused_before_it(
     attribute: str, says: str, work: Path, run: ProgramRunner

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SCANNER = "docker/buildkit-syft-scanner:stable-1"
 """What BuildKit scans with when nobody says otherwise (frontend/attestations/parse.go)."""
+_OF_PROVENANCE = {"mode": ("min", "max", "full"), "version": ("v0.2", "v1")}
+"""What BuildKit takes, which looks when all steps have run (solver/llbsolver/provenance.go in moby/buildkit)."""
 
 
 def short_outputs(settings: BuildSettings) -> list[tuple[str, Mapping[str, str]]]:
@@ -79,9 +81,10 @@ def attestations(settings: BuildSettings) -> dict[str, str]:
     """Options of the frontend that ask for attestations (docs/attestations in moby/buildkit). Raises UsageError."""
     options = {}
     for kind, text in (("provenance", settings.provenance), ("sbom", settings.sbom)):
-        attributes = _attributes(text, settings.origin(kind)) if text else None
-        if attributes is not None:
-            options[f"attest:{kind}"] = attributes
+        if text and (fields := _fields(text, settings.origin(kind))) is not None:
+            check = _check_provenance if kind == "provenance" else _check_sbom
+            check(fields, settings.origin(kind))
+            options[f"attest:{kind}"] = text if fields else ""
     return options
 
 
@@ -94,14 +97,40 @@ def scanner_image(settings: BuildSettings) -> str | None:
     return next((value for key, _, value in named if key == "generator"), _SCANNER)
 
 
-def _attributes(text: str, origin: str) -> str | None:
-    """What BuildKit is told; None when it is switched off."""
+def _fields(text: str, origin: str) -> Mapping[str, str] | None:
+    """What was said of an attestation; None when it is switched off."""
     try:
-        return "" if parse_bool(text) else None
+        return {} if parse_bool(text) else None
     except ValueError:
         pass
     fields = [field.partition("=") for field in split_fields(text, origin)]
     if not all(key and equals for key, equals, _ in fields):
         raise UsageError(f"{origin} {text!r}: neither a boolean nor key=value", do=f"write {origin} true")
-    disabled = next((value for key, _, value in fields if key == "disabled"), "false")
-    return None if parse_bool(disabled) else text
+    found = {key: value for key, _, value in fields}
+    return None if _flag(found, "disabled", origin) else found
+
+
+def _flag(fields: Mapping[str, str], key: str, origin: str) -> bool:
+    try:
+        return parse_bool(fields.get(key, "false"))
+    except ValueError:
+        raise UsageError(f"{origin} {key}={fields[key]}: not a boolean", do="write true or false") from None
+
+
+def _check_provenance(fields: Mapping[str, str], origin: str) -> None:
+    for key, known in _OF_PROVENANCE.items():
+        if fields.get(key, known[0]) not in known:
+            do = f"use one of {', '.join(known)}"
+            raise UsageError(f"{origin} {key}={fields[key]}: BuildKit knows no such {key}", do=do)
+    _flag(fields, "reproducible", origin)
+
+
+def _check_sbom(fields: Mapping[str, str], origin: str) -> None:
+    if "generator" not in fields:
+        return
+    from ocibuild_core.registry.reference import parse_reference  # noqa: PLC0415  # few choose a scanner
+
+    try:
+        parse_reference(fields["generator"])
+    except UsageError as error:
+        raise UsageError(f"{origin} generator: {error.summary}", why=error.why, do=error.do) from None

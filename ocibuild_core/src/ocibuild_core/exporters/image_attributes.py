@@ -51,10 +51,12 @@ STORE_OPTIONS = (
     Option(name="store", type=OptionType.BOOL, help="With false an engine that keeps images does not keep this one"),
     Option(name="dangling-name-prefix", help="An image without a name is called PREFIX@DIGEST, in such an engine"),
 )
+_HIGHEST_LEVELS = {"gzip": 9, "estargz": 9, "zstd": 22}
 
 
 def image_attributes(options: OptionValues, known: Sequence[Option] = IMAGE_OPTIONS) -> dict[str, str]:
     """The attributes of BuildKit's output for those that were set, annotations with them. Raises UsageError."""
+    _refuse_level(options)
     return {**told_attributes(options, known), **_annotations(options)}
 
 
@@ -75,6 +77,16 @@ def archive_attributes(options: OptionValues) -> dict[str, str]:
 def attributes_of_archives(options: Mapping[str, OptionValues]) -> dict[str, Mapping[str, str]]:
     """Of each kind of archive, what was said about it; by exporter's name, which is the kind's."""
     return {name: archive_attributes(values) for name, values in options.items() if name in ("docker", "oci")}
+
+
+def _refuse_level(options: OptionValues) -> None:
+    """BuildKit itself looks only when it compresses, which comes last."""
+    level, compression = options.get("compression-level"), str(options.get("compression") or "gzip")
+    highest = _HIGHEST_LEVELS.get(compression)
+    if isinstance(level, int) and highest is not None and not 0 <= level <= highest:
+        raise UsageError(
+            f"compression-level={level}: there is no such level of {compression}", do=f"use 0 to {highest}"
+        )
 
 
 def _annotations(options: OptionValues) -> dict[str, str]:
