@@ -129,8 +129,11 @@ def test_load_hands_the_image_to_podman(work: Path, run: ProgramRunner, sandbox:
     storage = sandbox / "storage.conf"
     storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{sandbox}/g"\nrunroot = "{sandbox}/r"\n')
     env = {"CONTAINERS_STORAGE_CONF": str(storage)}
-    result = run("build", "-t", "r.example/loaded:1", "-o", "load,program=podman", ".", env=env, cwd=work).succeeded()
+    tags = ["-t", "r.example/loaded:1", "-t", "short:2"]
+    result = run("build", *tags, "-o", "load,program=podman", ".", env=env, cwd=work).succeeded()
     assert "r.example/loaded:1  loaded by" in result.stderr
+    assert "localhost/short:2  loaded by" in result.stderr
+    assert result.stderr.count("loaded by") == tags.count("-t")
     listed = run("podman", "image", "inspect", "r.example/loaded:1", env=env, cwd=work).succeeded()
     assert json.loads(listed.stdout)[0]["Labels"] == {"a": "b"}
     assert sorted(path.name for path in work.iterdir()) == ["Dockerfile"]
@@ -170,7 +173,28 @@ def test_load_takes_docker_first_and_says_what_docker_says(work: Path, run: Prog
     (work / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /other\n")
     result = run("build", "--load", ".", env={**env, "REFUSE": "1"}, cwd=work).ended_with(6)
     assert "no room" in result.stderr
+    assert "daemon" not in result.stderr
     assert files_in(work / "image") == before
+
+
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [
+        (
+            "echo Cannot connect to the Docker daemon at unix:///x. >&2; exit 1",
+            "x.\n  do     start that program's daemon, or choose the other one: --output load,program=podman\n",
+        ),
+        ("kill -KILL $$", "docker load failed\n  why    it was ended by SIGKILL\n"),
+        ("exit 3", "docker load failed\n  why    it ended with 3\n"),
+    ],
+)
+def test_why_a_load_failed_and_what_helps(does: str, says: str, work: Path, run: ProgramRunner) -> None:
+    docker = work.parent / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f"#!/bin/sh\ncat > /dev/null\n{does}\n")
+    docker.chmod(0o755)
+    result = run("build", "--load", ".", env={"PATH": f"{docker.parent}:{run.env()['PATH']}"}, cwd=work).ended_with(6)
+    assert result.stderr.endswith(says)
 
 
 @pytest.fixture

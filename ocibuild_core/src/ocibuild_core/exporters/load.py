@@ -10,12 +10,17 @@ from ocibuild_core.exporting import Exporter
 from ocibuild_core.options import Option, OptionType
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Sequence
     from pathlib import Path
 
     from ocibuild_core.export_records import Artifact, ExportPlan, ExportRequest, ExportResults
 
 _PROGRAMS = ("docker", "podman")
+_LOADED = r"(?m)^Loaded image[^:\n]*: (.+)$"
+"""A line for each name, or for the id of an image without one; in podman before 4 one for all names."""
+_NO_CONNECTION = r"(?i)(?:cannot|unable to|failed to) connect to|error during connect"
+"""What docker and podman say of a daemon that does not answer."""
 
 
 class LoadExporter(Exporter):
@@ -53,21 +58,35 @@ class LoadExporter(Exporter):
         except OSError as error:
             raise ExportError(f"cannot load the image with {program}", why=error.strerror or str(error)) from None
         if ended.returncode:
-            said = ended.stderr.decode(errors="replace").strip() or f"it ended with {ended.returncode}"
-            raise ExportError(
-                f"{program} load failed",
-                why=said,
-                do="start that program's daemon, or choose the other one: --output load,program=podman",
-            )
-        named = main_archive(request).attributes.get("name") or _loaded_id(ended.stdout.decode(errors="replace"))
-        names = named.split(",")
+            raise _failure(program, ended)
+        names = _loaded(ended.stdout.decode(errors="replace"))
+        if not names:
+            names = main_archive(request).attributes.get("name", "an image without a name").split(",")
         return [Artifact(source=None, destination=name, description=f"loaded by {program}") for name in names]
 
 
-def _loaded_id(said: str) -> str:
-    """What the program calls an image without a name: `Loaded image ID: …`, podman `Loaded image: …`."""
-    _, _, name = said.strip().rpartition("Loaded image")[2].partition(": ")
-    return name.strip() or "an image without a name"
+def _loaded(said: str) -> list[str]:
+    """What the program calls the image, which need not be what the archive does: podman's `app` is `localhost/app`."""
+    import re  # noqa: PLC0415  # `--help` loads every exporter and has no need of it
+
+    return list(dict.fromkeys(name.strip() for names in re.findall(_LOADED, said) for name in names.split(",")))
+
+
+def _failure(program: Path, ended: subprocess.CompletedProcess[bytes]) -> ExportError:
+    import re  # noqa: PLC0415  # `--help` loads every exporter and has no need of it
+
+    from ocibuild_core.engine.solve import signal_name  # noqa: PLC0415  # only for a failure
+
+    why = [ended.stderr.decode(errors="replace").strip()]
+    if ended.returncode < 0:
+        why.append(f"it was ended by {signal_name(-ended.returncode)}")
+    elif not why[0]:
+        why.append(f"it ended with {ended.returncode}")
+    do = ""
+    if re.search(_NO_CONNECTION, why[0]):
+        other = "docker" if program.name == "podman" else "podman"
+        do = f"start that program's daemon, or choose the other one: --output load,program={other}"
+    return ExportError(f"{program} load failed", why="\n".join(filter(None, why)), do=do)
 
 
 def _find(request: ExportRequest) -> Path:
