@@ -157,8 +157,8 @@ def test_the_platforms_that_steps_run_on(dockerfile: str, lines: dict[str, int])
 
 def test_a_stage_that_a_context_stands_for_runs_nothing() -> None:
     dockerfile = "FROM a AS base\nRUN x\nFROM base\n"
-    assert first_run_on_target(dockerfile) == 2
-    assert first_run_on_target(dockerfile, contexts=["base"]) == 0
+    assert first_runs(dockerfile, platform_args={"TARGETPLATFORM": "t"}) == {"t": 2}
+    assert first_runs(dockerfile, platform_args={"TARGETPLATFORM": "t"}, contexts=["base"]) == {}
 
 
 def test_this_machine_runs_its_own_programs() -> None:
