@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+from _weakref import ref  # `weakref` itself would be a millisecond of the start
 
 from ocibuild_core.core_dumps import forbid_core_dumps
 from ocibuild_core.errors import ExportError, Interrupted, OcibuildError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _NO_READER = 128 + signal.SIGPIPE
 """As behind `| head`: the code that a program has which that signal ends."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_underway: Callable[[], Interrupted | None] = lambda: None  # noqa: E731  # until a weak reference takes its place
+"""The last `Interrupted` that was raised, while it is on its way up."""
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 """Python's 700 would look through everything some seventy times while modules load, and find nothing."""
 
@@ -76,6 +79,8 @@ def _exit_code(main: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
     except Interrupted as error:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         code = 128 + error.number
     except BrokenPipeError:
         code = _NO_READER
@@ -128,11 +133,22 @@ def _confess(error: Exception) -> int:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """Raise once; while the clean-up runs, more of the same changes nothing."""
+    """Raise; while that is on its way and everything is cleaned up, more of the same changes nothing.
+
+    Python drops what is raised in `__del__` and in callbacks of weak references, as its imports have them. Then it is
+    gone, and the next signal counts again.
+    """
     del frame
-    for each in _SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
-    raise Interrupted(number)
+    if _underway() is None:
+        raise _new_interrupted(number)
+
+
+def _new_interrupted(number: int) -> Interrupted:
+    """In a frame of its own: as a name of the one that raises, it would keep itself alive by its traceback."""
+    global _underway  # noqa: PLW0603  # a signal's handler has no other place to remember in
+    error = Interrupted(number)
+    _underway = ref(error)
+    return error
 
 
 def _leave(code: int) -> NoReturn:
