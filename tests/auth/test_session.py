@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ocibuild_core.auth.calls import Call
 from ocibuild_core.auth.login import parse_login
 from ocibuild_core.auth.session import AuthSession, open_session
 from ocibuild_core.catalog import Catalog
@@ -14,11 +17,11 @@ from ocibuild_core.errors import PluginError
 from ocibuild_core.options import Option, OptionValues
 from ocibuild_core.secret import MASK, Secret
 from support.auth_parts import Teller, credential, loaded
+from support.helpers import HelperDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from ocibuild_core.plugin import AuthProvider, ProviderContext
 
@@ -30,7 +33,7 @@ def session(
         login=parse_login(),
         catalog=Catalog(providers=loaded(*providers)),
         options=options or {},
-        env={"HOME": str(directory), "TMPDIR": str(directory), "PATH": "/usr/bin:/bin"},
+        env={"HOME": str(directory), "TMPDIR": str(directory), "PATH": f"{directory}/bin:/usr/bin:/bin"},
         addr="",
         outside=[],
     )
@@ -120,3 +123,25 @@ def test_nothing_of_it_remains(sandbox: Path) -> None:
     with session(sandbox) as opened:
         assert opened.directory.is_dir()
     assert list(sandbox.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["credsStore", "credHelpers"])
+def test_no_helper_of_the_user_outlives_it(sandbox: Path, caplog: pytest.LogCaptureFixture, key: str) -> None:
+    """Its client is gone by then, and the thread that asked is a daemon."""
+    mark = sandbox / "pid"
+    HelperDirectory(sandbox / "bin").add_script(
+        "slow", f"open({str(mark)!r}, 'w').write(str(os.getpid()))\nimport time; time.sleep(600)"
+    )
+    (sandbox / ".docker").mkdir()
+    named = "slow" if key == "credsStore" else {"r.example": "slow"}
+    (sandbox / ".docker" / "config.json").write_text(json.dumps({key: named}))
+    with session(sandbox) as opened:
+        call = Call(lambda: opened.require(["r.example"], pushed=[]))
+        deadline = time.monotonic() + 30
+        while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        helper = Path("/proc") / mark.read_text()
+        assert helper.exists()
+    call.wait(10)
+    assert not helper.exists()
+    assert caplog.messages == []  # nothing of a helper that failed

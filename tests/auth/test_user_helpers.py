@@ -9,6 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from ocibuild_core.auth.calls import Call
+from ocibuild_core.auth.running_helpers import HelpersClosed, RunningHelpers
 from ocibuild_core.auth.user_helpers import HelperMissing, ask_helper
 from ocibuild_core.errors import CredentialError
 from ocibuild_core.plugin import Credential, CredentialKind
@@ -27,7 +29,7 @@ def helpers(tmp_path: Path) -> HelperDirectory:
 
 
 def ask(helpers: HelperDirectory, name: str = "mine", *, timeout: float = 10, **env: str) -> Credential | None:
-    return ask_helper(name, HOST, env=helpers.env | env, timeout=timeout)
+    return ask_helper(name, HOST, env=helpers.env | env, timeout=timeout, running=RunningHelpers())
 
 
 def test_an_answer_is_a_credential(helpers: HelperDirectory) -> None:
@@ -170,6 +172,23 @@ def test_a_child_that_keeps_the_pipe_open_is_killed_too(helpers: HelperDirectory
     assert eventually(lambda: not is_running(int(mark.read_text())))
 
 
+def test_closing_kills_what_runs_with_its_children_and_starts_no_more(helpers: HelperDirectory, tmp_path: Path) -> None:
+    marks = [tmp_path / "parent", tmp_path / "child"]
+    helpers.add_script(
+        "mine",
+        f"mark = {str(marks[0])!r} if os.fork() else {str(marks[1])!r}\n"
+        "open(mark, 'w').write(str(os.getpid()))\nimport time; time.sleep(600)",
+    )
+    running = RunningHelpers()
+    call = Call(lambda: ask_helper("mine", HOST, env=helpers.env, timeout=60, running=running))
+    assert eventually(lambda: all(mark.exists() and mark.read_text() for mark in marks))
+    running.close()
+    assert eventually(lambda: not any(is_running(int(mark.read_text())) for mark in marks))
+    assert isinstance(call.wait(10), HelpersClosed)
+    with pytest.raises(HelpersClosed):
+        ask_helper("mine", HOST, env=helpers.env, timeout=60, running=running)
+
+
 def test_one_that_ignores_its_question_is_heard(helpers: HelperDirectory) -> None:
     path = helpers.directory / "docker-credential-mine"
     path.write_text('#!/bin/sh\nexec 0<&-\necho \'{"Username":"u","Secret":"s"}\'\n')
@@ -212,7 +231,7 @@ def is_running(pid: int) -> bool:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    for _ in range(100):
+    for _ in range(500):
         if condition():
             return True
         time.sleep(0.02)

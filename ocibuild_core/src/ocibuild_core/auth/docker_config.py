@@ -12,6 +12,7 @@ from ocibuild_core.auth.config_files import (
     podman_config_paths,
     read_config,
 )
+from ocibuild_core.auth.running_helpers import HelpersClosed, RunningHelpers
 from ocibuild_core.child_environment import for_user_program
 from ocibuild_core.errors import CredentialError, UsageError
 from ocibuild_core.late_logging import get_logger
@@ -58,6 +59,7 @@ class HelperEntry(NamedTuple):
     server: str
     env: Mapping[str, str]
     timeout: float
+    running: RunningHelpers
     binding: bool
     token_entry: Any = None
     lasting: float | None = HELPER_LASTING
@@ -68,7 +70,10 @@ class HelperEntry(NamedTuple):
 
         _refuse_registry_token(self.token_entry, f"{self.who}: the entry for {self.server}")
         try:
-            return ask_helper(self.helper, self.server, env=for_user_program(self.env), timeout=self.timeout)
+            env = for_user_program(self.env)
+            return ask_helper(self.helper, self.server, env=env, timeout=self.timeout, running=self.running)
+        except HelpersClosed:
+            raise
         except HelperMissing as error:
             if not self.binding:
                 _log.warning("%s names credsStore %r, but %s; %s", self.who, self.helper, error.summary, error.do)
@@ -94,6 +99,7 @@ class UserConfig:
         self.files = files
         self._env = env
         self._timeout = timeout
+        self._running = RunningHelpers()
         self._auth_keys = [_by_registry(file.auths) for file in files]
         self._helper_keys = [_by_registry(_of_hosts(file.cred_helpers)) for file in files]
 
@@ -109,6 +115,10 @@ class UserConfig:
         """The same without the helpers: for a process that is itself such a helper, so that none asks in circles."""
         files = tuple(file._replace(cred_helpers={}, creds_store="") for file in self.files)
         return UserConfig(files, env=self._env, timeout=self._timeout)
+
+    def close(self) -> None:
+        """End the helpers that still run, and ask no more."""
+        self._running.close()
 
     def proxies(self, daemon: str = "") -> dict[str, str]:
         """Build arguments from `proxies`, as docker makes them.
@@ -142,6 +152,7 @@ class UserConfig:
                 token_entry=entry,
                 env=self._env,
                 timeout=self._timeout,
+                running=self._running,
             )
         # An empty helper means: look into the file (docker/cli, configfile.GetCredentialsStore).
         if helper_key is None and file.creds_store:
@@ -155,6 +166,7 @@ class UserConfig:
                 token_entry=entry,
                 env=self._env,
                 timeout=self._timeout,
+                running=self._running,
             )
         if entry_key is None:
             return None

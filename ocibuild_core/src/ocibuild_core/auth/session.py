@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -134,7 +134,7 @@ def open_session(  # noqa: PLR0913  # all that decides who logs in, each from an
     lookup = _Lookup(
         partial(_resolver, redactor=redactor, login=login, catalog=catalog, options=options, env=env, config=config)
     )
-    with masked_errors(redactor.text):
+    with masked_errors(redactor.text), closing(config):
         if login.names() or _is_anything_set(options):
             lookup.resolver()  # what is wrong with it, and what was set in vain, is to be told
         proxy_args = config.proxies(addr)

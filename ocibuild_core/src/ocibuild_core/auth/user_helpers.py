@@ -5,12 +5,10 @@ The protocol is that of https://github.com/docker/docker-credential-helpers.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import IO
 
+    from ocibuild_core.auth.running_helpers import RunningHelpers
+
 MAX_OUTPUT = 256 * 1024
 """More is no credential: a secret has at most 64 KiB."""
 
@@ -36,7 +36,9 @@ class HelperMissing(CredentialError):  # noqa: N818  # reads like `CredentialsUn
     """The helper's program is not on PATH."""
 
 
-def ask_helper(helper: str, server: str, *, env: Mapping[str, str], timeout: float) -> Credential | None:
+def ask_helper(
+    helper: str, server: str, *, env: Mapping[str, str], timeout: float, running: RunningHelpers
+) -> Credential | None:
     """What a credential helper has for a server; None when it has nothing.
 
     Args:
@@ -44,8 +46,10 @@ def ask_helper(helper: str, server: str, *, env: Mapping[str, str], timeout: flo
         server: the registry as the docker config spells it.
         env: its environment.
         timeout: seconds; then it and its children are killed.
+        running: starts it, and may end it before.
 
     Raises:
+        HelpersClosed: nobody wants to know any more.
         CredentialError: it is missing, failed, hung, or answered nonsense. Holds nothing of its stderr.
     """
     program = f"docker-credential-{helper}"
@@ -53,7 +57,7 @@ def ask_helper(helper: str, server: str, *, env: Mapping[str, str], timeout: flo
     if path is None:
         raise HelperMissing(f"{program} is not on PATH", do=f"install {program}, or take it out of the docker config")
     try:
-        status, output = _run([path, "get"], server.encode(), env, timeout)
+        status, output = _run([path, "get"], server.encode(), env, timeout, running)
     except OSError as error:
         raise CredentialError(f"{path} cannot be run", why=error.strerror or str(error)) from None
     except subprocess.TimeoutExpired:
@@ -115,8 +119,20 @@ def _presentable(message: str) -> str:
     return line[:_LONGEST_MESSAGE]
 
 
-def _run(argv: list[str], question: bytes, env: Mapping[str, str], timeout: float) -> tuple[int, bytes]:
-    process = subprocess.Popen(
+def _run(
+    argv: list[str], question: bytes, env: Mapping[str, str], timeout: float, running: RunningHelpers
+) -> tuple[int, bytes]:
+    with running.started(lambda: _start(argv, env)) as process:
+        reader = _Reader(process.stdout)
+        _tell(process.stdin, question)
+        reader.finish(timeout, argv)
+        if len(reader.output) > MAX_OUTPUT:
+            process.kill()
+        return process.wait(_AFTER_OUTPUT), reader.output
+
+
+def _start(argv: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         argv,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -126,18 +142,6 @@ def _run(argv: list[str], question: bytes, env: Mapping[str, str], timeout: floa
         # A session of its own, so that its children end with it.
         start_new_session=True,
     )
-    reader = _Reader(process.stdout)
-    try:
-        _tell(process.stdin, question)
-        reader.finish(timeout, argv)
-        if len(reader.output) > MAX_OUTPUT:
-            _kill(process)
-        return process.wait(_AFTER_OUTPUT), reader.output
-    finally:
-        _kill(process)
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                pipe.close()
 
 
 _AFTER_OUTPUT = 5.0
@@ -174,11 +178,3 @@ def _tell(pipe: IO[bytes] | None, question: bytes) -> None:
             pipe.close()
     except BrokenPipeError:
         pass  # it did not read its question; its answer tells why
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    # A helper that is setuid can't be killed by us; then there is nothing to wait for.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(1)
