@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import tarfile
 import time
@@ -424,6 +425,48 @@ def test_when_one_push_of_several_fails_each_reference_is_told(
     assert f"{good}  pushed\n{refused}  not pushed\n{never}  not pushed\n" in result.stderr
     assert registry.client().tags("part") == ("1",)
     assert files_in(work / "image") == before
+
+
+@pytest.mark.parametrize("progress", ["plain", "tty"])
+def test_what_is_pushed_is_told_when_the_build_is_broken_off(
+    work: Path, run: ProgramRunner, registry: RegistryServer, progress: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        good, stuck = registry.reference("early:1"), f"127.0.0.1:{silent.getsockname()[1]}/late:1"
+        command = [str(PROGRAMS / "build"), "--progress", progress, "--push", "-t", good, "-t", stuck, "."]
+        terminal, inner = os.openpty()
+        with subprocess.Popen(command, cwd=work, env=run.env(), stdout=inner, stderr=inner, stdin=inner) as process:
+            os.close(inner)
+            silent.settimeout(60)
+            with silent.accept()[0]:  # the second push begins when the first is done
+                process.send_signal(signal.SIGTERM)
+                shown = _all_of(terminal)
+            assert process.wait(10) == 128 + signal.SIGTERM
+    assert f"{good}  pushed\r\n{stuck}  not pushed\r\n" in shown
+    assert registry.client().tags("early") == ("1",)
+
+
+def _all_of(terminal: int) -> str:
+    """What is written to a terminal until nobody has it open; the kernel ends it with an error."""
+    text = b""
+    with suppress(OSError):
+        while piece := os.read(terminal, 65536):
+            text += piece
+    os.close(terminal)
+    return text.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_pushed_is_told_when_the_build_is_broken_off_later(
+    work: Path, run: ProgramRunner, registry: RegistryServer, number: signal.Signals
+) -> None:
+    name = registry.reference("before:2")
+    program = work / "docker"
+    program.write_text(f"#!/bin/sh\nkill -{number} $PPID\ncat > /dev/null\nsleep 60\n")
+    program.chmod(0o755)
+    env = {"PATH": f"{work}:{run.env()['PATH']}"}
+    result = run("build", "-t", name, "--push", "--load", ".", env=env, cwd=work).ended_with(128 + number)
+    assert result.stderr.count(f"{name}  pushed\n") == 1
 
 
 @pytest.mark.parametrize("place", ["out", "out/cache", "link/out", "link/out/cache"])

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocibuild_core.engine_choice import engine_settings
-from ocibuild_core.errors import OcibuildError
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ocibuild_core.auth.login import LoginSettings
     from ocibuild_core.auth.session import AuthSession
@@ -75,7 +74,7 @@ def build(given: BuildInput) -> None:
         from ocibuild_core.mount_points import refuse_mounted  # noqa: PLC0415
         from ocibuild_core.preparing import make_ready  # noqa: PLC0415
         from ocibuild_core.publish import Staging, publish  # noqa: PLC0415
-        from ocibuild_core.solving import Solving, solve  # noqa: PLC0415
+        from ocibuild_core.solving import Solving, solve, told_what_is_pushed  # noqa: PLC0415
 
         plans = plan_targets(given.settings, given.targets, given.talk, given.env)
         _refuse_replacing(given, plans)
@@ -111,7 +110,7 @@ def build(given: BuildInput) -> None:
         for plan in plans:
             staged = stage(plan, staging, session.directory)
             solved.append((plan, staged, solve(solving, plan, staged)))
-        with _told_what_is_pushed(given.talk, plans):
+        with told_what_is_pushed(given.talk, *plans):
             if mounts:
                 mounts.take(bound)
             engine.request_stop()
@@ -150,19 +149,6 @@ def _warn_of_what_is_taken_along(given: BuildInput, plans: Sequence[BuildPlan]) 
             f"{', '.join(names)}: what earlier builds wrote lies in the context, and COPY . takes it into the image\n"
             "  do     name it in a .dockerignore, or build another directory"
         )
-
-
-@contextmanager
-def _told_what_is_pushed(talk: Talk, plans: Sequence[BuildPlan]) -> Iterator[None]:
-    """What has reached a registry stays there: a run that fails after its solves says so."""
-    try:
-        yield
-    except OcibuildError:
-        from ocibuild_core.needs import pushed_images  # noqa: PLC0415  # only for a failure
-
-        for name in (name for plan in plans for name in pushed_images(plan)):
-            talk.say(f"{name}  pushed")
-        raise
 
 
 def _open_mounts(given: BuildInput, engine: Engine, session: AuthSession, staging: Staging) -> CacheMounts | None:

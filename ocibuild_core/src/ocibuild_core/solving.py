@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ocibuild_core.command import solve_arguments
 from ocibuild_core.content_store import NotStoredError, outputs_from_store, plan_for_store, write_archive
 from ocibuild_core.display import Display
-from ocibuild_core.errors import BuildError, raise_all
+from ocibuild_core.errors import USERS_WISH, BuildError, OcibuildError, raise_all
 from ocibuild_core.failures import Failure
 from ocibuild_core.inputs import secret_variables
 from ocibuild_core.lint import WarningCount, outline_arguments
@@ -17,7 +18,7 @@ from ocibuild_core.needs import pushed_images
 from ocibuild_core.records import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ocibuild_core.auth.redact import Redactor
@@ -60,11 +61,24 @@ def solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[st
     metadata = _solve(shared, plan_for_store(plan, taken) if taken else plan, staged)
     if store:
         try:
-            for output in taken:
-                _write(store, metadata, output, staged.files[output], plan)
+            with told_what_is_pushed(shared.given.talk, plan):
+                for output in taken:
+                    _write(store, metadata, output, staged.files[output], plan)
         except NotStoredError:
             metadata = _solve(shared, plan, staged)
-    return {**metadata, **_attested(shared.engine, metadata, settings)}
+    with told_what_is_pushed(shared.given.talk, plan):
+        return {**metadata, **_attested(shared.engine, metadata, settings)}
+
+
+@contextmanager
+def told_what_is_pushed(talk: Talk, *plans: BuildPlan) -> Iterator[None]:
+    """What has reached a registry stays there: a run that fails or is broken off after its solves says so."""
+    try:
+        yield
+    except (OcibuildError, *USERS_WISH):
+        for name in (name for plan in plans for name in pushed_images(plan)):
+            talk.say(f"{name}  pushed")
+        raise
 
 
 def _write(store: Path, metadata: Mapping[str, object], output: BuildOutput, path: Path, plan: BuildPlan) -> None:
@@ -101,13 +115,17 @@ def _solve(shared: Solving, plan: BuildPlan, staged: StagedOutputs) -> Mapping[s
     )
     arguments += cache.arguments() if cache else []
     warnings = WarningCount(display.take)
-    code = engine.solve(
-        arguments,
-        env=session.child_env,
-        on_output=None if display.owns_terminal else warnings.take,
-        on_event=_loading_meanwhile(failure.observe, has_files=bool(staged.files)),
-        secret_names=secret_variables(given.settings),
-    )
+    try:
+        code = engine.solve(
+            arguments,
+            env=session.child_env,
+            on_output=None if display.owns_terminal else warnings.take,
+            on_event=_loading_meanwhile(failure.observe, has_files=bool(staged.files)),
+            secret_names=secret_variables(given.settings),
+        )
+    except USERS_WISH:
+        _tell_pushes(given.talk, plan, failure)
+        raise
     has_failed = code != 0 or bool(given.settings.check and warnings.found)
     said = display.end(failed=has_failed) or f"buildctl ended with exit code {code}; its output says why"
     if code != 0:
@@ -170,7 +188,7 @@ def _loading_meanwhile(
 
 
 def _tell_pushes(talk: Talk, plan: BuildPlan, failure: Failure) -> None:
-    """Of a build that failed while it pushed: what has reached its registry, and what has not."""
+    """Of a build that failed or was broken off while it pushed: what has reached its registry, and what has not."""
     pushed = failure.pushed()
     if not pushed:
         return

@@ -9,7 +9,7 @@ from ocibuild_core.child_environment import for_buildctl
 from ocibuild_core.engine.client import ClientRun
 from ocibuild_core.engine.events import events_of, reason_of
 from ocibuild_core.engine.process import capture
-from ocibuild_core.errors import EngineError
+from ocibuild_core.errors import USERS_WISH, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -91,7 +91,12 @@ class Solver:
             self._keeper.watch_client(pid)
             on_start()
 
-        code = client.run(watch, started)
+        try:
+            code = client.run(watch, started)
+        except USERS_WISH:
+            if is_asked_later and on_event is not None:
+                self._hand_on_recorded(env, on_event)
+            raise
         if code:
             watch.check()
         if code < 0:
@@ -100,10 +105,14 @@ class Solver:
                 why="not by us; SIGKILL is mostly the kernel's answer to too little memory",
             )
         if code and on_event is not None:
-            for event in events_of(self.client, self._reference, env) if is_asked_later else ():
-                on_event(event)
+            if is_asked_later:
+                self._hand_on_recorded(env, on_event)
             on_event({"reason": reason_of(self.client, self._reference, env)})
         return code
+
+    def _hand_on_recorded(self, env: Mapping[str, str], on_event: Callable[[Mapping[str, Any]], None]) -> None:
+        for event in events_of(self.client, self._reference, env):
+            on_event(event)
 
     def read_blob(self, digest: str) -> bytes:
         """A blob of the daemon's content store; OSError when it has none, or does not answer."""
