@@ -90,6 +90,51 @@ def test_a_malformed_request_is_an_error(stdin: str, task: Task) -> None:
     assert task.send(stdin).ended_with(2).stdout == ""
 
 
+@pytest.mark.parametrize("path", [".", "image", "/proc/response", "Dockerfile/response", "x" * 256, "/dev/null"])
+def test_a_response_that_cannot_be_written_is_an_error_before_the_build(path: str, task: Task) -> None:
+    result = task.send(json.dumps({"response_path": path})).ended_with(2)
+    assert "request: response_path: " in result.stderr
+    assert result.stdout == ""
+    assert sorted(file.name for file in task.work.iterdir()) == ["Dockerfile", "image"]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("Dockerfile", "it would replace Dockerfile"),
+        (".dockerignore", "it would replace .dockerignore"),
+        ("link", "it would replace Dockerfile"),
+        ("args", "it would replace args, which the build reads"),
+        ("image/image.tar", "the build writes {work}/image/image.tar"),
+        ("image/digest", "the build writes {work}/image/digest"),
+        ("image/rootfs/response", "the build writes {work}/image/rootfs"),
+        ("cache/index.json", "the build writes {work}/cache"),
+    ],
+)
+def test_a_response_does_not_take_the_place_of_what_is_read_or_written(path: str, why: str, task: Task) -> None:
+    (task.work / "image" / "rootfs").mkdir()
+    (task.work / "cache").mkdir()
+    (task.work / "args").write_text("A=1\n")
+    (task.work / ".dockerignore").write_text("args\n")
+    (task.work / "link").symlink_to("Dockerfile")
+    before = (task.work / "Dockerfile").read_text()
+    config = {"build_args_file": "args", "unpack_rootfs": True}
+    result = task.send(json.dumps({"response_path": path, "config": config})).ended_with(2)
+    assert f"the response cannot go to {path}\n  why    {why.format(work=task.work)}\n" in result.stderr
+    assert result.stdout == ""
+    assert (task.work / "Dockerfile").read_text() == before
+    assert not list(task.work.glob("image/*.tar"))
+
+
+@pytest.mark.parametrize("path", ["response.json", "image/response.json", "link"])
+def test_a_response_may_go_beside_the_outputs_and_over_an_earlier_one(path: str, task: Task) -> None:
+    (task.work / "response.json").write_text("{}" * 100)
+    (task.work / "link").symlink_to("not-there-yet")
+    task.send(json.dumps({"response_path": path, "config": {"target": "one"}})).succeeded()
+    assert json.loads((task.work / path).read_text()) == {"outputs": ["image", "cache"]}
+    assert (task.work / "link").is_symlink()
+
+
 def test_what_is_no_request_is_named_as_json_does(task: Task) -> None:
     assert "the request on stdin is null where an object is expected" in task.send("null").ended_with(2).stderr
 

@@ -41,6 +41,7 @@ class BuildInput(NamedTuple):
         targets: the stages to build, in order, the one of the settings last.
         launch: gives the engine.
         files: those that the settings were read from.
+        response: a file that the caller writes when all is well, or None.
     """
 
     settings: BuildSettings
@@ -53,6 +54,7 @@ class BuildInput(NamedTuple):
     targets: Sequence[Target]
     launch: Callable[[EngineSettings], Engine]
     files: Sequence[str] = ()
+    response: Path | None = None
 
 
 def build(given: BuildInput) -> None:
@@ -129,9 +131,12 @@ def _show_log(talk: Talk, engine: Engine) -> None:
 
 
 def _refuse_replacing(given: BuildInput, plans: Sequence[BuildPlan]) -> None:
-    from ocibuild_core.destinations import refuse_replacing  # noqa: PLC0415  # the engine starts meanwhile
+    from ocibuild_core.cache_keeping import CACHE_DIRECTORY  # noqa: PLC0415  # the engine starts meanwhile
+    from ocibuild_core.destinations import refuse_replacing, refuse_response  # noqa: PLC0415
 
     refuse_replacing(given.settings, given.files, _places(plans))
+    if given.response:
+        refuse_response(given.response, given.settings, (*_places(plans), Path.cwd() / CACHE_DIRECTORY))
 
 
 def _places(plans: Sequence[BuildPlan]) -> list[Path]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import UsageError
 from ocibuild_core.inputs import has_local_dockerfile, is_remote_context, secret_fields
-from ocibuild_core.places import closed, find_dockerfile, is_directory
+from ocibuild_core.places import closed, find_dockerfile, is_directory, replaced_at
 from ocibuild_core.plan import dockerfile_location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ocibuild_core.settings.model import BuildSettings
 
@@ -43,7 +43,7 @@ def refuse_unwritable(destinations: Iterable[Path]) -> None:
                 why=f"{in_the_way} is no directory",
                 do="name another place: dest=PATH",
             )
-        kind = _special(destination)
+        kind = special_kind(destination)
         if kind:
             raise UsageError(
                 f"an output cannot go to {destination}",
@@ -60,16 +60,47 @@ def refuse_replacing(settings: BuildSettings, files: Iterable[str], destinations
         files: those that the settings were read from.
         destinations: where outputs are to go; absolute.
     """
-    sources = {os.path.realpath(path): what for path, what in _sources(settings, files) if os.path.lexists(path)}
+    sources = _by_place(settings, files)
     for destination in destinations:
-        place = os.path.realpath(destination)
-        lost = next((path for path in sources if Path(path).is_relative_to(place)), None)
+        lost = _lost_at(destination, sources)
         if lost:
             raise UsageError(
                 f"an output cannot go to {destination}",
-                why=f"it would replace {sources[lost]}",
+                why=f"it would replace {lost}",
                 do="name another place: dest=PATH",
             )
+
+
+def refuse_response(response: Path, settings: BuildSettings, destinations: Iterable[Path]) -> None:
+    """Raise UsageError for a response that would be written over what the build is made from, or writes.
+
+    Args:
+        response: the file that is written when all is well.
+        settings: what is built.
+        destinations: where outputs are to go, and what else the build keeps; absolute.
+    """
+    lost = _lost_at(response, _by_place(settings, ()))
+    place = Path(os.path.realpath(response))
+    taken = {replaced_at(destination): destination for destination in destinations}
+    writing = next(
+        (taken[path] for path in (replaced_at(response.absolute()), place, *place.parents) if path in taken), None
+    )
+    if lost or writing:
+        raise UsageError(
+            f"the response cannot go to {response}",
+            why=f"it would replace {lost}" if lost else f"the build writes {writing}",
+            do="name another file as response_path",
+        )
+
+
+def _by_place(settings: BuildSettings, files: Iterable[str]) -> dict[str, str]:
+    return {os.path.realpath(path): what for path, what in _sources(settings, files) if os.path.lexists(path)}
+
+
+def _lost_at(destination: Path, sources: Mapping[str, str]) -> str:
+    """What would be replaced there; empty when nothing that counts would."""
+    place = os.path.realpath(destination)
+    return next((what for path, what in sources.items() if Path(path).is_relative_to(place)), "")
 
 
 def _sources(settings: BuildSettings, files: Iterable[str]) -> Iterator[tuple[str | Path, str]]:
@@ -98,12 +129,12 @@ def _in_the_way(destination: Path) -> Path | None:
     return nearest if nearest and not is_directory(nearest) and not closed(nearest) else None
 
 
-def _special(path: Path) -> str:
+def special_kind(path: Path) -> str:
     """What a path is that is neither file nor directory; empty for those, and for what is not there."""
     try:
         kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode), "")
     except OSError:
         return ""
     # A redirected /dev/stdout leads to a plain file, which its link is not.
-    is_link_of_devices = path.is_symlink() and os.path.normpath(path).startswith(_DEVICES)
+    is_link_of_devices = os.path.normpath(path).startswith(_DEVICES) and path.is_symlink()
     return kind or ("link among the devices" if is_link_of_devices else "")

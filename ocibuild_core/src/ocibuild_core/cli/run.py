@@ -51,6 +51,7 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
     *,
     launch: Callable[[EngineSettings], Engine],
     sources: OptionSources | None = None,
+    response: Path | None = None,
 ) -> None:
     """Build. Raises OcibuildError.
 
@@ -61,6 +62,7 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
         catalog: what is installed.
         launch: gives the engine.
         sources: what was said about options; None: what the line, the environment and the files say.
+        response: see `BuildInput`.
     """
     talk = Talk(line.talk)
     for text in settled.warnings:
@@ -113,6 +115,7 @@ def run_build(  # noqa: PLR0913  # all that a build is made from
                     targets=targets,
                     launch=launch,
                     files=[file.name for file in start.files],
+                    response=response,
                 )
             )
 

@@ -96,10 +96,34 @@ def read_request(stream: BinaryIO) -> Request:
     refuse_unpassable(response_path, f"{_NAME}: response_path")
     if not response_path:
         raise UsageError(f"{_NAME}: response_path is missing", do="name the file that is written at the end")
-    parent = Path(response_path).absolute().parent
+    _refuse_unwritable(Path(response_path))
+    return Request(response_path=Path(response_path), config=_member(value, "config", dict, "an object") or {})
+
+
+def _refuse_unwritable(path: Path) -> None:
+    parent = path.absolute().parent
     if not is_directory(parent):
         raise UsageError(f"{_NAME}: response_path: there is no directory {parent}", why=closed(parent))
-    return Request(response_path=Path(response_path), config=_member(value, "config", dict, "an object") or {})
+    why = _unwritable(path)
+    if why:
+        raise UsageError(f"{_NAME}: response_path: cannot write {path}", why=why, do="name a file")
+
+
+def _unwritable(path: Path) -> str:
+    """Why no file can be written there, found by trying; empty when one can."""
+    from ocibuild_core.destinations import special_kind  # noqa: PLC0415  # `--help` has no need of it
+
+    kind = special_kind(path)
+    if kind:
+        return f"it is a {kind}"
+    try:
+        is_there = path.exists()
+        path.open("ab").close()
+        if not is_there:
+            path.resolve().unlink()
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
 
 
 def _first_value(content: bytes) -> Any:  # noqa: ANN401  # JSON
@@ -168,4 +192,5 @@ def _build(request: Request, env: Mapping[str, str], catalog: Catalog) -> None:
         catalog,
         launch=launch,
         sources=OptionSources(request=request.config, env=for_options, stdin=stdin),
+        response=request.response_path,
     )
