@@ -76,6 +76,10 @@ def test_the_environment_says_nothing_of_what_is_built(task: Task) -> None:
         ({"target": [1, "a"]}, "request: target: a number where"),
         ({"target": ["a"]}, "request: target: a list where a text is expected\n"),
         ({"dockerfile": "-"}, "stdin is already read by the request"),
+        ({"login": "PASS", "pass": "bob:x", "reg_url": True}, "request: reg_url: a boolean where a text is expected"),
+        ({"region": {"a": 1}}, "request: region: a mapping where a text is expected"),
+        ({"registries": True}, "request: registries: a boolean where a list or a text is expected"),
+        ({"registries": [123456789012]}, "request: registries: a number where a text is expected"),
     ],
 )
 def test_a_wrong_type_is_an_error_and_nothing_is_answered(config: object, says: str, task: Task) -> None:

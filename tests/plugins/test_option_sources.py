@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 from ocibuild_core.errors import OcibuildError, UsageError
-from ocibuild_core.option_sources import Document, OptionSources, StdinOnce, collect_options, exporter_attributes
+from ocibuild_core.option_sources import (
+    Document,
+    OptionSources,
+    StdinOnce,
+    collect_options,
+    exporter_attributes,
+    wrong_types,
+)
 from ocibuild_core.options import Option, OptionType, OptionValues
 from ocibuild_core.secret import Secret
 from ocibuild_core.spellings import Owner, OwnerKind
@@ -242,10 +249,30 @@ def test_reference_to_a_variable_that_is_not_set() -> None:
         collect_options(ECR, OptionSources(yaml=yaml(token={"env": "ABSENT"})))
 
 
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        ({"REGION": 5}, "request: region: a number where a text is expected"),
+        ({"ecr_public": "true"}, "request: ecr_public: a text where true or false is expected"),
+        ({"ecr_token_file": True}, "request: ecr_token_file: a boolean where a text is expected"),
+    ],
+)
+def test_wrong_type_in_a_request_is_named_by_its_key(request_: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        collect_options(ECR, OptionSources(request=request_))
+    assert str(caught.value) == says
+    assert [str(error) for error in wrong_types(ECR, OptionSources(request=request_))] == [says]
+
+
+def test_all_wrong_types_of_a_request_are_named() -> None:
+    wrong = wrong_types(ECR, OptionSources(request={"region": ["a"], "token": 1, "ecr_token": 1, "ecr_accounts": 2}))
+    assert [error.summary.split(":")[1].strip() for error in wrong] == ["region", "ecr_accounts", "ecr_token"]
+
+
 def test_malformed_secret_of_a_request_is_not_shown() -> None:
     with pytest.raises(UsageError) as caught:
         collect_options(ECR, OptionSources(request={"ecr_token": ["hunter2"]}))
-    assert str(caught.value) == "request: ecr_token: a list where one value is expected"
+    assert str(caught.value) == "request: ecr_token: a list where a text is expected"
 
 
 def test_exporter_options_come_from_its_output(tmp_path: Path) -> None:

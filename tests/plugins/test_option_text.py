@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ocibuild_core.option_text import parse_document, parse_list, parse_text
+from ocibuild_core.option_text import parse_document, parse_list, parse_text, refuse_wrong_type
 from ocibuild_core.options import Option, OptionType, OptionValue
 from ocibuild_core.secret import Secret
 
@@ -103,6 +103,49 @@ def test_document(kind: OptionType, value: object, expected: OptionValue) -> Non
 def test_malformed_document(kind: OptionType, value: object, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_document(option(kind), value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        (OptionType.TEXT, 10, "a number where a text is expected"),
+        (OptionType.TEXT, True, "a boolean where a text is expected"),
+        (OptionType.TEXT, {"a": "b"}, "a mapping where a text is expected"),
+        (OptionType.SECRET, ["a"], "a list where a text is expected"),
+        (OptionType.PATH, 1.5, "a number where a text is expected"),
+        (OptionType.CHOICE, 1, "a number where a text is expected"),
+        (OptionType.LIST, True, "a boolean where a list or a text is expected"),
+        (OptionType.LIST, 123456789012, "a number where a list or a text is expected"),
+        (OptionType.LIST, ["a", 123456789012], "a number where a text is expected"),
+        (OptionType.LIST, {"a": ["b", True]}, "a boolean where a text is expected"),
+        (OptionType.BOOL, "true", "a text where true or false is expected"),
+        (OptionType.BOOL, 1, "a number where true or false is expected"),
+        (OptionType.INT, True, "a boolean where a whole number is expected"),
+        (OptionType.DURATION, [], "a list where a duration is expected"),
+    ],
+)
+def test_wrong_types_in_a_request(kind: OptionType, value: object, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        refuse_wrong_type(option(kind), value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (OptionType.TEXT, "10"),
+        (OptionType.SECRET, "a:b"),
+        (OptionType.LIST, "a,b"),
+        (OptionType.LIST, ["a", None, {"b": 1}]),
+        (OptionType.LIST, {"a": "b", "c": ["d", "e"], "f": {"g": 1}}),
+        (OptionType.BOOL, True),
+        (OptionType.INT, 3),
+        (OptionType.INT, "3"),
+        (OptionType.DURATION, 1.5),
+        (OptionType.DURATION, "2m"),
+    ],
+)
+def test_right_types_in_a_request(kind: OptionType, value: object) -> None:
+    refuse_wrong_type(option(kind), value)
 
 
 items = (

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 from ocibuild_core.errors import OcibuildError, UsageError, raise_all
-from ocibuild_core.option_text import parse_document, parse_list, parse_text
+from ocibuild_core.option_text import parse_document, parse_list, parse_text, refuse_wrong_type
 from ocibuild_core.options import OptionType, OptionValues
 from ocibuild_core.records import NamedTuple
 from ocibuild_core.secret import MAX_SECRET_BYTES, Secret
-from ocibuild_core.spellings import spell
+from ocibuild_core.spellings import spell, spelt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -163,13 +164,41 @@ def _in_environment(option: Option, spellings: Spellings, sources: OptionSources
 
 
 def _in_request(option: Option, spellings: Spellings, sources: OptionSources) -> Iterator[_Given]:
+    for key, value in _requested(spellings, sources):
+        origin = f"{REQUEST}: {key}"
+        if wrong := _wrong_type(option, key, value):
+            yield _Given(origin=origin, read=partial(_raise, wrong))
+        elif key in spellings.json:
+            yield _document(option, origin, value)
+        else:
+            yield _file(origin, str(value), sources)
+
+
+def wrong_types(owner: Owner, sources: OptionSources) -> Iterator[UsageError]:
+    """One error for each value in the request that is not of its option's type."""
+    for option, spellings in spelt(owner):
+        for key, value in _requested(spellings, sources):
+            if wrong := _wrong_type(option, key, value):
+                yield wrong
+
+
+def _requested(spellings: Spellings, sources: OptionSources) -> Iterator[tuple[str, object]]:
+    """What the request has of an option: key, in lower case, and value."""
     lowered = {key.lower(): value for key, value in sources.request.items()}
-    for key in spellings.json:
-        value = lowered.get(key)
-        if not _is_empty(value):
-            yield _document(option, f"{REQUEST}: {key}", value)
-    if spellings.env_file and isinstance(file := lowered.get(spellings.env_file.lower()), str) and file:
-        yield _file(f"{REQUEST}: {spellings.env_file.lower()}", file, sources)
+    keys = (*spellings.json, spellings.env_file.lower())
+    return ((key, lowered[key]) for key in keys if not _is_empty(lowered.get(key)))
+
+
+def _wrong_type(option: Option, key: str, value: object) -> UsageError | None:
+    try:
+        refuse_wrong_type(option, value)
+    except ValueError as error:
+        return UsageError(f"{REQUEST}: {key}: {error}")
+    return None
+
+
+def _raise(error: UsageError) -> OptionValue:
+    raise error
 
 
 def _in_yaml(option: Option, spellings: Spellings, sources: OptionSources) -> Iterator[_Given]:

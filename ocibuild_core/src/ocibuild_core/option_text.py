@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from ocibuild_core.options import OptionType
 from ocibuild_core.secret import Secret
-from ocibuild_core.settings.values import items_of, json_items, parse_bool, parse_duration, scalar_text, split_list
+from ocibuild_core.settings.values import (
+    items_of,
+    json_items,
+    kind_of,
+    parse_bool,
+    parse_duration,
+    scalar_text,
+    split_list,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ocibuild_core.options import Option, OptionValue
 
@@ -48,6 +56,25 @@ def parse_document(option: Option, value: object) -> OptionValue:
         kind = "a mapping" if isinstance(value, dict) else "a list"
         raise ValueError(f"{kind} where one value is expected")  # noqa: TRY004  # one class for all reasons
     return parse_text(option, scalar_text(value))
+
+
+def refuse_wrong_type(option: Option, value: object) -> None:
+    """Raise ValueError for what no request may hold for an option: a program made it, which leaves out no quotes."""
+    types, wanted = _IN_REQUEST.get(option.type, ((str,), "a text"))
+    if type(value) not in types:
+        raise ValueError(f"{kind_of(value)} where {wanted} is expected")
+    for item in _flat(value):
+        if isinstance(item, int | float):
+            raise ValueError(f"{kind_of(item)} where a text is expected")  # noqa: TRY004  # one class for all reasons
+
+
+def _flat(value: object) -> Iterator[object]:
+    """The items of a list; of a mapping its values, and the items of those that are lists."""
+    if isinstance(value, dict):
+        for held in value.values():
+            yield from _flat(held) if isinstance(held, list) else (held,)
+    elif isinstance(value, list):
+        yield from value
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -87,6 +114,14 @@ def _choice(choices: Sequence[str], text: str) -> str:
             return choice
     raise ValueError(f"use one of {', '.join(choices)}")
 
+
+_IN_REQUEST: dict[OptionType, tuple[tuple[type, ...], str]] = {
+    OptionType.BOOL: ((bool,), "true or false"),
+    OptionType.INT: ((int, str), "a whole number"),
+    OptionType.DURATION: ((int, float, str), "a duration"),
+    OptionType.LIST: ((str, list, dict), "a list or a text"),
+}
+"""What a request may hold for an option; for the other types a text."""
 
 _READERS: dict[OptionType, Callable[[str], OptionValue]] = {
     OptionType.TEXT: str,

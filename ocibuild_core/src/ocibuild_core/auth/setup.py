@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ocibuild_core.errors import OcibuildError, PluginError, raise_all
 from ocibuild_core.late_logging import get_logger
-from ocibuild_core.option_sources import collect_options, unknown_options
+from ocibuild_core.option_sources import collect_options, unknown_options, wrong_types
 from ocibuild_core.spellings import Owner
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ def provider_options(
     A provider that nobody named must not end a run by a variable that was never meant for it: it is left out.
 
     Raises:
-        UsageError: an option of a provider that the user named is malformed, or a file names one that there is not.
+        UsageError: an option of a provider that the user named is malformed, a file names one that there is not, or a
+            request has a value of another type.
     """
     named = set(login.names())
     options: dict[str, OptionValues] = {}
@@ -123,8 +124,8 @@ def provider_options(
     for loaded in catalog.providers:
         provider = loaded.provider
         owner = Owner.of_provider(provider)
-        if unknown := list(unknown_options(owner, sources)):
-            errors += unknown  # a file says that it is meant
+        if meant := [*unknown_options(owner, sources), *wrong_types(owner, sources)]:
+            errors += meant  # a file or a request says so, which is made for this very run
             continue
         try:
             options[provider.name] = collect_options(owner, sources)
