@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from ocibuild_core.diagnostics import Severity
+from ocibuild_core.doctor.attempts import try_state
 from ocibuild_core.doctor.checks import Check, Row, failure, fine, rows_of_error, warning
 from ocibuild_core.doctor.engine import EngineCheck
 from ocibuild_core.doctor.examination import examine
@@ -19,6 +20,7 @@ from ocibuild_core.doctor.network import Endpoint, Ping
 from ocibuild_core.doctor.preparation import launch_with_state
 from ocibuild_core.doctor.reach import look_at_clock, look_at_registries
 from ocibuild_core.doctor.report import as_json, as_text, exit_code
+from ocibuild_core.doctor.storage import look_at_state
 from ocibuild_core.doctor.table import CHECKS
 from ocibuild_core.doctor.trial import Trial, TrialFailed
 from ocibuild_core.errors import CredentialError, EngineError, Failures, PluginError, UsageError
@@ -75,6 +77,13 @@ def test_what_the_machine_does_not_show_is_a_failure_of_that_check_alone() -> No
 def test_no_engine_is_started_on_a_state_directory_that_hangs() -> None:
     with pytest.raises(EngineError, match="not started"):
         launch_with_state(cast("Any", None), {}, "no result within 5 s")
+
+
+def test_who_has_no_place_for_the_state_is_not_told_to_wait_for_another_build(tmp_path: Path) -> None:
+    report = try_state(None, {"HOME": "/nonexistent", "TMPDIR": str(tmp_path)}, 4_000_000_000)
+    (found,) = look_at_state(scene(state=report))
+    assert "the cache is not kept" in found.what
+    assert found.do == "choose a directory with --state-dir; it must be writable and belong to you"
 
 
 def test_complaints_come_first_and_each_of_several_has_a_row() -> None:

@@ -187,6 +187,7 @@ def test_a_state_directory_that_another_build_holds_is_a_warning(doctor: Doctor,
         found = doctor()
     assert found.code == 0, found.text
     assert "another build is using the cache" in found.one("state")["what"]
+    assert found.one("state")["do"].startswith("wait for the other build")
 
 
 def test_without_a_place_for_the_private_directory_there_is_no_build(doctor: Doctor) -> None:

@@ -161,6 +161,7 @@ def test_while_one_build_holds_the_state_the_next_gets_one_of_its_own_and_says_s
     assert not second.is_kept
     assert second.lease.path.parent == short
     assert "another build is using the cache" in second.notice
+    assert second.remedy.startswith("wait for the other build")
     assert second.swept == (short, "once-")
     released(first.lease)
     released(second.lease)
@@ -171,4 +172,7 @@ def test_without_any_place_the_state_is_thrown_away_and_that_is_said(short: Path
     taken = state({"HOME": "/", "TMPDIR": str(short)}, uid=OTHER)
     assert released(taken.lease).parent == short
     assert not taken.is_kept
-    assert "the cache is not kept" in taken.notice
+    assert taken.notice == (
+        "the cache is not kept: no place for it (this user has no home directory that is there and his own)"
+    )
+    assert taken.remedy == "choose a directory with --state-dir; it must be writable and belong to you"

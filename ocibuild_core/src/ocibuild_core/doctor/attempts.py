@@ -47,11 +47,13 @@ class StateReport(TypedDict):
     Args:
         path: the directory.
         notice: why what is in it will not be kept; empty when it will.
+        remedy: what would have it kept.
         overlay: why overlayfs cannot be mounted there; empty when it can.
     """
 
     path: str
     notice: str
+    remedy: str
     overlay: str
 
 
@@ -103,7 +105,8 @@ def try_state(chosen: Path | None, env: Mapping[str, str], uid: int) -> StateRep
         return StateRefusal(summary=error.summary, why=error.why, tried=list(error.tried), do=error.do)
     place = state.lease.path
     try:
-        return StateReport(path=str(place), notice=state.notice, overlay=_try_overlay(place))
+        overlay = _try_overlay(place)
+        return StateReport(path=str(place), notice=state.notice, remedy=state.remedy, overlay=overlay)
     finally:
         if not state.is_kept:
             shutil.rmtree(place, ignore_errors=True)

@@ -45,8 +45,7 @@ def look_at_state(scene: Scene) -> Iterator[Finding]:
             scene.state["summary"], why=scene.state["why"], tried=scene.state["tried"], do=scene.state["do"]
         )
     if scene.state["notice"]:
-        do = "wait for the other build, or choose a directory of its own with --state-dir"
-        yield warning(scene.state["notice"], do=do)
+        yield warning(scene.state["notice"], do=scene.state["remedy"])
         return
     yield fine(f"{scene.state['path']} keeps the cache")
 

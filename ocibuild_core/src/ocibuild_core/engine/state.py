@@ -31,12 +31,14 @@ class State(NamedTuple):
         is_kept: it lasts; otherwise it goes with the run.
         swept: parent and name prefix of the throw-away directories of other runs.
         notice: why it is not kept, for people; empty when it is.
+        remedy: what would have it kept.
     """
 
     lease: Lease
     is_kept: bool
     swept: tuple[Path, str]
     notice: str = ""
+    remedy: str = ""
 
     @property
     def root(self) -> Path:
@@ -110,10 +112,12 @@ def _take(place: Path, uid: int) -> State:
         is_kept=False,
         swept=(place, _ONCE),
         notice=f"another build is using the cache in {place}; this one starts without it and keeps nothing",
+        remedy="wait for the other build, or choose a directory of its own with --state-dir",
     )
 
 
 def _take_once(env: Mapping[str, str], uid: int, tried: list[str]) -> State:
+    reason = "; ".join(tried) or "this user has no home directory that is there and his own"
     for directory in (env.get("TMPDIR", ""), "/var/tmp", "/tmp"):  # noqa: S108  # made private, under a name nobody knows
         if not directory.startswith("/"):
             continue
@@ -123,8 +127,13 @@ def _take_once(env: Mapping[str, str], uid: int, tried: list[str]) -> State:
         except OSError as error:
             tried.append(f"{directory} ({_reason(error)})")
             continue
-        notice = f"the cache is not kept: no place for it ({'; '.join(tried)})"
-        return State(lease=lease, is_kept=False, swept=(parent, prefix), notice=notice)
+        return State(
+            lease=lease,
+            is_kept=False,
+            swept=(parent, prefix),
+            notice=f"the cache is not kept: no place for it ({reason})",
+            remedy="choose a directory with --state-dir; it must be writable and belong to you",
+        )
     raise EngineError("no directory will do for the engine's state", tried=tried, do="choose one with --state-dir")
 
 
