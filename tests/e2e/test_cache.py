@@ -146,6 +146,7 @@ def test_a_byte_that_turned_fails_one_build(
         content = bytearray(path.read_bytes())
         if content.startswith(b"\x1f\x8b"):
             content[-1] ^= 1
+            path.chmod(0o644)  # BuildKit's client leaves them read-only
             path.write_bytes(content)
     state = ("--state-dir", str(sandbox / "state"))
     failed = run("build", *state, ".", cwd=work).ended_with(1)
