@@ -267,19 +267,19 @@ def test_a_signal_that_was_ignored_stays_ignored(work: Path, run: ProgramRunner)
 def test_a_core_dump_is_left_to_the_steps(work: Path, run: ProgramRunner) -> None:
     """Ours would have the passwords in it, and lie in the build's context."""
     busybox_context(work, "echo limit=$(ulimit -c)", SLEEP)
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    limit = "unlimited" if hard == resource.RLIM_INFINITY else str(hard // 512)
     since = Moment.now()
     starter = started(run, work, {})
     starter.command = ["sh", "-c", 'ulimit -Sc "$(ulimit -Hc)"; exec "$@"', "sh", *starter.command]
     with starter as process:
         wait_for(lambda: left_processes(since, SLEEP), process)
+        wait_for(lambda: f"limit={limit}\n" in (work.parent / "output").read_text(), process)
         clients = [pid for pid in descendants(process.pid) if "buildctl" in command_of(pid)]
         assert [core_limit(pid) for pid in (process.pid, *clients)] == ["0", "0"]
         process.send_signal(signal.SIGQUIT)
         assert process.wait(10) == -signal.SIGQUIT
     assert {path.name for path in work.iterdir()} == {"Dockerfile", "busybox", "image"}
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    limit = "unlimited" if hard == resource.RLIM_INFINITY else str(hard // 512)
-    assert f"limit={limit}\n" in (work.parent / "output").read_text()
     wait_for(lambda: not left_processes(since, SLEEP))
 
 
